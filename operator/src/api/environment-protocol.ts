@@ -1,0 +1,235 @@
+/**
+ * The wire protocol between an environment's agent and the gateways: one WebSocket per gateway, dialled by the agent.
+ *
+ * Every WebSocket message is binary and holds one frame:
+ *
+ *     u8 type · u32 big-endian length of the header · header (UTF-8 JSON) · body (the rest; opaque bytes)
+ *
+ * The header is small and typed below; payloads of invocations travel in the body, so they are never parsed or copied as text.
+ * Both sides refuse a frame that does not decode and close the connection with a code from {@link CloseCode}.
+ */
+
+/** Raised when a frame changes incompatibly; an agent of another version is refused with {@link CloseCode.versionMismatch}. */
+export const PROTOCOL_VERSION = 1;
+
+/** Path of the agents' WebSocket on the gateway's agent port. */
+export const CONNECT_PATH = "/v1/connect";
+
+/** Path of the package download on the gateway's agent port: `GET /v1/packages/{sha256 in hex}` with the agent's bearer token. */
+export const PACKAGES_PATH = "/v1/packages/";
+
+/** Audience of the projected token that an agent shows (DESIGN.md §4, Connections). */
+export const TOKEN_AUDIENCE = "gateway.kappa.dev";
+
+/** Bytes before the header: type and header length. */
+export const FRAME_PREFIX = 5;
+
+/** Largest header accepted, bytes. Environment variables (4 KB) and a client context (3,583 B) fit many times over. */
+export const MAX_HEADER = 256 * 1024;
+
+/** Largest body accepted, bytes: Lambda's largest response (6 MiB + 100 B) with room for one log tail. */
+export const MAX_BODY = 8 * 1024 * 1024;
+
+export const CloseCode = {
+  /** The other side is going away in an orderly way; the agent reconnects to the remaining members. */
+  goingAway: 1001,
+  /** A frame could not be decoded or came out of turn. */
+  protocolError: 4400,
+  /** The token was not valid for this pod. */
+  unauthorized: 4401,
+  /** The pod already has a connection to this gateway. */
+  duplicate: 4409,
+  /** The two sides speak different protocol versions. */
+  versionMismatch: 4426,
+} as const;
+
+/** What an agent is doing, told in `hello` so that a gateway that just started knows what it finds. */
+export type AgentState = "unassigned" | "assigned" | "busy" | "failed";
+
+/** First frame on a connection, agent to gateway. */
+export interface Hello {
+  protocol: number;
+  /** Projected service account token, audience {@link TOKEN_AUDIENCE}. */
+  token: string;
+  podName: string;
+  namespace: string;
+  runtime: string;
+  state: AgentState;
+  /** The assignment the agent already holds, when it has one. */
+  assignmentId?: string;
+}
+
+/** A gateway that agents can dial. */
+export interface Member {
+  /** Pod name of the gateway, unique. */
+  name: string;
+  /** `host:port` of its agent port. */
+  address: string;
+}
+
+/** Gateway to agent after `hello` was accepted, and again whenever the members change. */
+export interface Welcome {
+  members: Member[];
+}
+
+/** Everything an environment needs to become one version of one function. */
+export interface Assignment {
+  /** Identifies function, code and configuration: environments with another id never serve this one's events. */
+  assignmentId: string;
+  functionName: string;
+  /** `$LATEST` or a number. */
+  version: string;
+  /** ARN without qualifier. */
+  functionArn: string;
+  handler: string;
+  /** MiB. */
+  memorySize: number;
+  /** Seconds; also the limit of one invocation. */
+  timeout: number;
+  /** The user's environment variables. */
+  environment: Record<string, string>;
+  region: string;
+  accountId: string;
+  initializationType: "on-demand" | "provisioned-concurrency";
+  /** The package, to be fetched from {@link PACKAGES_PATH}. */
+  code: { sha256: string; size: number };
+  logging: { format: "Text" | "JSON"; group: string; stream: string };
+}
+
+/** Agent to gateway: the assignment was carried out and the runtime asked for its first event, or why not. */
+export interface Assigned {
+  assignmentId: string;
+  /** Milliseconds from process start to the first `next`. */
+  initDurationMs: number;
+}
+
+/**
+ * Agent to gateway: the environment cannot serve. With `errorType` of the function's own making (`Runtime.*`, `Sandbox.*`, a
+ * user's exception) the body is Lambda's error object, which the caller gets. With `refused` nothing was started.
+ */
+export interface AssignmentFailed {
+  assignmentId: string;
+  /** `initError`: the user's code or runtime failed. `package`: the package could not be fetched, verified or unpacked. `refused`: the agent already holds another assignment. */
+  kind: "initError" | "package" | "refused";
+  errorType: string;
+  message: string;
+  initDurationMs?: number;
+}
+
+/** Gateway to agent: one event; the body is the payload. */
+export interface Invoke {
+  requestId: string;
+  /** Epoch milliseconds at which the invocation times out. */
+  deadlineMs: number;
+  /** ARN as invoked, with qualifier if there was one. */
+  invokedFunctionArn: string;
+  /** Raw X-Ray header. */
+  traceId?: string;
+  /** JSON text, already base64-decoded. */
+  clientContext?: string;
+  cognitoIdentity?: string;
+  /** Whether `Result.logTail` is wanted. */
+  logTail: boolean;
+}
+
+/** How an invocation ended, and what it used. */
+export interface Result {
+  requestId: string;
+  /** Absent on success. `Unhandled` or `Handled`, as in X-Amz-Function-Error. The body is then Lambda's error object. */
+  functionError?: string;
+  /** Lambda's error type of a failure, for metrics and state; not shown to callers by itself. */
+  errorType?: string;
+  durationMs: number;
+  billedMs: number;
+  /** Present on the first event of an environment. */
+  initDurationMs?: number;
+  maxMemoryMb: number;
+  /** Last 4 KB of the log of this invocation, base64. */
+  logTail?: string;
+  /** False when the runtime could not be restarted: the environment takes no further event. */
+  reusable: boolean;
+}
+
+/** Agent to gateway: the event was not taken (another gateway's event is running, or the environment is not ready). Nothing ran. */
+export interface Busy {
+  requestId: string;
+}
+
+/** Gateway to agent: finish what is running, shut the runtime down, exit. */
+export interface Shutdown {
+  reason: "idle" | "replaced" | "failed" | "drain";
+}
+
+/** Agent to every gateway: the state changed because of another gateway's event. */
+export interface StateChange {
+  state: AgentState;
+}
+
+export const FrameType = {
+  hello: 1,
+  welcome: 2,
+  assign: 3,
+  assigned: 4,
+  assignmentFailed: 5,
+  invoke: 6,
+  result: 7,
+  busy: 8,
+  shutdown: 9,
+  stateChange: 10,
+} as const;
+
+export type Frame =
+  | { type: typeof FrameType.hello; header: Hello; body?: Uint8Array }
+  | { type: typeof FrameType.welcome; header: Welcome; body?: Uint8Array }
+  | { type: typeof FrameType.assign; header: Assignment; body?: Uint8Array }
+  | { type: typeof FrameType.assigned; header: Assigned; body?: Uint8Array }
+  | { type: typeof FrameType.assignmentFailed; header: AssignmentFailed; body?: Uint8Array }
+  | { type: typeof FrameType.invoke; header: Invoke; body?: Uint8Array }
+  | { type: typeof FrameType.result; header: Result; body?: Uint8Array }
+  | { type: typeof FrameType.busy; header: Busy; body?: Uint8Array }
+  | { type: typeof FrameType.shutdown; header: Shutdown; body?: Uint8Array }
+  | { type: typeof FrameType.stateChange; header: StateChange; body?: Uint8Array };
+
+/** A frame that does not decode. The message says what was wrong with it. */
+export class FrameError extends Error {
+  override name = "FrameError";
+}
+
+const KNOWN_TYPES = new Set<number>(Object.values(FrameType));
+
+/** Encodes a frame into one WebSocket message. */
+export function encodeFrame(frame: Frame): Uint8Array {
+  const header = Buffer.from(JSON.stringify(frame.header));
+  const body = frame.body;
+  const message = Buffer.allocUnsafe(FRAME_PREFIX + header.length + (body?.length ?? 0));
+  message.writeUInt8(frame.type, 0);
+  message.writeUInt32BE(header.length, 1);
+  header.copy(message, FRAME_PREFIX);
+  if (body) message.set(body, FRAME_PREFIX + header.length);
+  return message;
+}
+
+/**
+ * Decodes one WebSocket message. The body is a view, not a copy.
+ * Checks structure only; whoever acts on a header validates its fields.
+ * @throws FrameError
+ */
+export function decodeFrame(message: Uint8Array): Frame & { body: Uint8Array } {
+  if (message.length < FRAME_PREFIX) throw new FrameError(`a frame has at least ${FRAME_PREFIX} bytes, this one has ${message.length}`);
+  const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength);
+  const type = bytes.readUInt8(0);
+  const headerLength = bytes.readUInt32BE(1);
+  if (!KNOWN_TYPES.has(type)) throw new FrameError(`frame type ${type} is not known`);
+  if (headerLength > MAX_HEADER || FRAME_PREFIX + headerLength > bytes.length)
+    throw new FrameError(`header length ${headerLength} does not fit a message of ${bytes.length} bytes`);
+  const bodyLength = bytes.length - FRAME_PREFIX - headerLength;
+  if (bodyLength > MAX_BODY) throw new FrameError(`body of ${bodyLength} bytes is over the limit of ${MAX_BODY}`);
+  let header: unknown;
+  try {
+    header = JSON.parse(bytes.toString("utf8", FRAME_PREFIX, FRAME_PREFIX + headerLength));
+  } catch {
+    throw new FrameError("the header is not JSON");
+  }
+  if (typeof header !== "object" || header === null || Array.isArray(header)) throw new FrameError("the header is not an object");
+  return { type, header, body: bytes.subarray(FRAME_PREFIX + headerLength) } as Frame & { body: Uint8Array };
+}

@@ -1,0 +1,39 @@
+/** Every label, annotation and well-known value that Kappa writes or reads, in one place. */
+
+export const GROUP = "kappa.dev";
+export const API_VERSION = "kappa.dev/v1alpha1";
+
+export const Label = {
+  /** On a Namespace: `"true"` makes it an account. */
+  enabled: "kappa.dev/enabled",
+  /** What a pod or object is for: see {@link Component}. */
+  component: "kappa.dev/component",
+  /** `metadata.name` of the Function that an environment belongs to. */
+  function: "kappa.dev/function",
+  /** Runtime identifier, such as `python3.11`. */
+  runtime: "kappa.dev/runtime",
+  /** `public`, or one value per VPC configuration: selects the NetworkPolicies. */
+  placement: "kappa.dev/placement",
+  managedBy: "app.kubernetes.io/managed-by",
+} as const;
+
+export const Annotation = {
+  /** On a Namespace: its 12-digit account id, given once. */
+  accountId: "kappa.dev/account-id",
+  /** On an environment pod: the assignment it was made for or given (`Assignment.assignmentId`). */
+  assignment: "kappa.dev/assignment",
+} as const;
+
+export const Component = { environment: "environment", controller: "controller", gateway: "gateway", nats: "nats" } as const;
+
+export const MANAGED_BY = "kappa";
+export const PUBLIC_PLACEMENT = "public";
+
+/** Type of the Secrets that hold an access key: data `accessKeyId`, `secretAccessKey`, `serviceAccountName`. */
+export const ACCESS_KEY_SECRET_TYPE = "kappa.dev/access-key";
+
+/** ServiceAccount of every environment pod; it has no permission at all. The role's token is minted by the gateway. */
+export const ENVIRONMENT_SERVICE_ACCOUNT = "kappa-environment";
+
+/** Field managers, one per writer (server-side apply). */
+export const FieldManager = { accounts: "kappa-accounts", functions: "kappa-functions", kinds: "kappa-kinds", gateway: "kappa-gateway" } as const;
