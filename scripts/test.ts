@@ -1,0 +1,139 @@
+/**
+ * Runs the stages of `make test` in order and ends with one line `N passed, N failed`: the sum over all stages.
+ *
+ *     node scripts/test.ts [static|unit|integration|function ...]      default: all
+ *
+ * A stage's exit status and its counts are both believed: a test file that cannot even be loaded counts as a failure.
+ */
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+interface Tally {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+interface Stage {
+  name: string;
+  run: () => Promise<Tally>;
+}
+
+const root = new URL("..", import.meta.url).pathname;
+const results = join(root, ".kappa");
+
+/** Runs a command with its output on ours. Resolves to the exit status; a signal counts as 1. */
+function run(command: string, args: string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
+}
+
+const sum = (a: Tally, b: Tally): Tally => ({ passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped });
+
+/** A command that passes or fails as one. */
+async function check(command: string, args: string[]): Promise<Tally> {
+  const ok = (await run(command, args)) === 0;
+  if (!ok) console.error(`failed: ${command} ${args.join(" ")}`);
+  return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+}
+
+async function inTurn(checks: readonly (readonly [string, string[]])[]): Promise<Tally> {
+  let total: Tally = { passed: 0, failed: 0, skipped: 0 };
+  for (const [command, args] of checks) total = sum(total, await check(command, args));
+  return total;
+}
+
+interface VitestReport {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numTodoTests: number;
+  testResults: { status: string; assertionResults: unknown[] }[];
+}
+
+async function vitest(project: string, filter: string[]): Promise<Tally> {
+  const file = join(results, `${project}.json`);
+  rmSync(file, { force: true });
+  const status = await run("vitest", [
+    "run",
+    "--project",
+    project,
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${file}`,
+    ...filter,
+  ]);
+  let report: VitestReport;
+  try {
+    report = JSON.parse(readFileSync(file, "utf8"));
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const unloadable = report.testResults.filter((r) => r.status === "failed" && r.assertionResults.length === 0).length;
+  const failed = report.numFailedTests + unloadable;
+  return {
+    passed: report.numPassedTests,
+    // vitest also fails on what happens outside any test, such as an unhandled rejection.
+    failed: status !== 0 && failed === 0 ? 1 : failed,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+const stages: Stage[] = [
+  {
+    name: "static",
+    run: () =>
+      inTurn([
+        ["biome", ["ci", "."]],
+        ["depcruise", ["--config", ".dependency-cruiser.cjs", "operator", "runtime-images/agent", "e2e", "scripts"]],
+        ["knip", []],
+        ["tsc", ["-p", "."]],
+        ["node", ["scripts/generate.ts", "--check"]],
+      ]),
+  },
+  { name: "unit", run: () => vitest("unit", []) },
+  {
+    name: "integration",
+    run: async () => {
+      const built = await check("node", ["e2e/cluster/main.ts", "parts"]);
+      return built.failed ? built : sum(built, await vitest("integration", []));
+    },
+  },
+  {
+    name: "function",
+    run: async () => {
+      const up = await inTurn([
+        ["node", ["e2e/cluster/main.ts", "up"]],
+        ["node", ["e2e/cluster/install.ts"]],
+      ]);
+      return up.failed ? up : sum(up, await vitest("e2e", ["e2e/suites/function"]));
+    },
+  },
+];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !stages.some((s) => s.name === name));
+if (unknown.length > 0) {
+  console.error(`unknown stage ${unknown.join(", ")}; there are ${stages.map((s) => s.name).join(", ")}`);
+  process.exit(2);
+}
+
+mkdirSync(results, { recursive: true });
+const started = Date.now();
+const selected = stages.filter((s) => wanted.length === 0 || wanted.includes(s.name));
+let total: Tally = { passed: 0, failed: 0, skipped: 0 };
+for (const [index, stage] of selected.entries()) {
+  const elapsed = Math.round((Date.now() - started) / 1000);
+  console.log(`\n[${index + 1}/${selected.length}] ${stage.name} (elapsed ${elapsed} s)`);
+  const tally = await stage.run();
+  console.log(`${stage.name}: ${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped`);
+  total = sum(total, tally);
+}
+const line = `${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`;
+writeFileSync(join(results, "total"), `${line}\n`);
+console.log(`\n${line}`);
+process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
