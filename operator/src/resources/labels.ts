@@ -36,4 +36,9 @@ export const ACCESS_KEY_SECRET_TYPE = "kappa.dev/access-key";
 export const ENVIRONMENT_SERVICE_ACCOUNT = "kappa-environment";
 
 /** Field managers, one per writer (server-side apply). */
-export const FieldManager = { accounts: "kappa-accounts", functions: "kappa-functions", kinds: "kappa-kinds", gateway: "kappa-gateway" } as const;
+export const FieldManager = {
+  accounts: "kappa-accounts",
+  functions: "kappa-functions",
+  kinds: "kappa-kinds",
+  gateway: "kappa-gateway",
+} as const;

@@ -1,0 +1,208 @@
+/**
+ * The pod of one execution environment (DESIGN.md §4). Pure: the gateway makes pods from this where traffic needs them, the
+ * controller where they are declared, and both make the same ones.
+ */
+import { TOKEN_AUDIENCE } from "../api/environment-protocol.ts";
+import { cpuMillis } from "../domain/cpu.ts";
+import type { EffectiveConfiguration } from "../domain/effective.ts";
+import { KappaError } from "../domain/errors.ts";
+import { Annotation, API_VERSION, Component, ENVIRONMENT_SERVICE_ACCOUNT, Label, MANAGED_BY } from "./labels.ts";
+import { environmentPodName, functionLabelValue } from "./names.ts";
+
+/** User and group of everything in an environment; Lambda's own sandbox user has this id too. */
+const ENVIRONMENT_UID = 993;
+
+/** Seconds between SIGTERM and SIGKILL: the longest time-out (900 s), so that no event is cut off, and the shutdown phase after it. */
+const TERMINATION_GRACE_SECONDS = 930;
+
+/** Room for unpacked code and for layers, each. 250 MiB is the limit of the content; blocks and inodes come on top. */
+const CODE_VOLUME_LIMIT = "512Mi";
+
+/** Where the agent finds its token, and how long one is valid; the kubelet renews it at 80 %. */
+const TOKEN_FOLDER = "/var/run/secrets/kappa.dev/gateway";
+const TOKEN_SECONDS = 3600;
+
+/** Name of the one container. */
+const CONTAINER = "environment";
+
+/** Kubernetes' name of each of Lambda's architectures (label `kubernetes.io/arch`). */
+const NODE_ARCHITECTURE = { x86_64: "amd64", arm64: "arm64" } as const;
+
+/** Policy of an installation for its environment pods. */
+export interface EnvironmentSettings {
+  /** What part of its limits a pod requests, each 0–1: below 1 nodes are overcommitted. */
+  overcommit: { memory: number; cpu: number };
+  /** Added to the function's own share, so that a small function does not pay for the agent. */
+  agentAllowance: { memoryMb: number; cpuMillis: number };
+  /** Where agents dial. */
+  gateway: { host: string; port: number };
+  imagePullPolicy: "Always" | "IfNotPresent" | "Never";
+  /** Sandbox for every environment, such as gVisor or Kata. */
+  runtimeClassName?: string;
+  priorityClassName?: string;
+  nodeSelector?: Record<string, string>;
+  tolerations?: Toleration[];
+  /** Keys of node labels over which a function's environments are spread, as evenly as room allows. */
+  topologyKeys?: string[];
+}
+
+interface Toleration {
+  key?: string;
+  operator?: "Exists" | "Equal";
+  value?: string;
+  effect?: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
+  tolerationSeconds?: number;
+}
+
+/** What one environment pod is made for. */
+export interface EnvironmentPodInput {
+  /** The Function object that owns the pod. */
+  function: { uid: string; name: string; namespace: string };
+  /** Makes the name unique: lower-case letters and digits. */
+  suffix: string;
+  effective: Pick<EffectiveConfiguration, "runtime" | "memorySize" | "ephemeralStorageMb" | "architectures">;
+  assignmentId: string;
+  /** Image of each runtime. */
+  images: Readonly<Record<string, string>>;
+  /** Value of the placement label, which selects the NetworkPolicies. */
+  placement: string;
+  settings: EnvironmentSettings;
+  /** Names of nodes that the pod must not run on. */
+  avoidNodes?: readonly string[];
+}
+
+/**
+ * The desired pod.
+ * @throws KappaError K114 when there is no image for the runtime
+ */
+export function environmentPod(input: EnvironmentPodInput) {
+  const { function: fn, effective, settings } = input;
+  const image = runtimeImage(effective.runtime, input.images);
+  const functionLabel = functionLabelValue(fn.name);
+  const memoryLimit = effective.memorySize + settings.agentAllowance.memoryMb;
+  const functionCpu = cpuMillis(effective.memorySize);
+  const cpuLimit = functionCpu + settings.agentAllowance.cpuMillis;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: environmentPodName(fn.name, input.suffix),
+      namespace: fn.namespace,
+      labels: {
+        [Label.component]: Component.environment,
+        [Label.function]: functionLabel,
+        [Label.runtime]: effective.runtime,
+        [Label.placement]: input.placement,
+        [Label.managedBy]: MANAGED_BY,
+      },
+      annotations: { [Annotation.assignment]: input.assignmentId },
+      // blockOwnerDeletion would need the right to set finalizers on Functions, and buys nothing.
+      ownerReferences: [
+        { apiVersion: API_VERSION, kind: "Function", name: fn.name, uid: fn.uid, controller: true, blockOwnerDeletion: false },
+      ],
+    },
+    spec: {
+      restartPolicy: "Never",
+      serviceAccountName: ENVIRONMENT_SERVICE_ACCOUNT,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: TERMINATION_GRACE_SECONDS,
+      nodeSelector: { ...architectureSelector(effective.architectures), ...settings.nodeSelector },
+      ...(settings.tolerations === undefined ? {} : { tolerations: settings.tolerations }),
+      ...(settings.runtimeClassName === undefined ? {} : { runtimeClassName: settings.runtimeClassName }),
+      ...(settings.priorityClassName === undefined ? {} : { priorityClassName: settings.priorityClassName }),
+      ...avoiding(input.avoidNodes ?? []),
+      ...spreading(settings.topologyKeys ?? [], functionLabel),
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: ENVIRONMENT_UID,
+        runAsGroup: ENVIRONMENT_UID,
+        fsGroup: ENVIRONMENT_UID,
+        seccompProfile: { type: "RuntimeDefault" },
+      },
+      containers: [
+        {
+          name: CONTAINER,
+          image,
+          imagePullPolicy: settings.imagePullPolicy,
+          env: [
+            { name: "KAPPA_GATEWAY_HOST", value: settings.gateway.host },
+            { name: "KAPPA_GATEWAY_PORT", value: String(settings.gateway.port) },
+            { name: "KAPPA_RUNTIME", value: effective.runtime },
+            { name: "POD_NAME", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } } },
+            { name: "POD_NAMESPACE", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } } },
+          ],
+          resources: {
+            limits: { memory: `${memoryLimit}Mi`, cpu: `${cpuLimit}m` },
+            requests: {
+              memory: `${portion(effective.memorySize, settings.overcommit.memory)}Mi`,
+              cpu: `${portion(functionCpu, settings.overcommit.cpu)}m`,
+            },
+          },
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ["ALL"] },
+          },
+          volumeMounts: [
+            { name: "tmp", mountPath: "/tmp" },
+            { name: "task", mountPath: "/var/task" },
+            { name: "opt", mountPath: "/opt" },
+            { name: "token", mountPath: TOKEN_FOLDER, readOnly: true },
+          ],
+        },
+      ],
+      volumes: [
+        { name: "tmp", emptyDir: { sizeLimit: `${effective.ephemeralStorageMb}Mi` } },
+        { name: "task", emptyDir: { sizeLimit: CODE_VOLUME_LIMIT } },
+        { name: "opt", emptyDir: { sizeLimit: CODE_VOLUME_LIMIT } },
+        {
+          name: "token",
+          projected: { sources: [{ serviceAccountToken: { audience: TOKEN_AUDIENCE, expirationSeconds: TOKEN_SECONDS, path: "token" } }] },
+        },
+      ],
+    },
+  };
+}
+
+/**
+ * The image that runs a runtime.
+ * @throws KappaError K114, naming the runtimes there are
+ */
+export function runtimeImage(runtime: string, images: Readonly<Record<string, string>>): string {
+  const image = Object.hasOwn(images, runtime) ? images[runtime] : undefined;
+  if (image === undefined) {
+    const known = Object.keys(images).toSorted().join(", ");
+    throw new KappaError("K114", `Runtime ${runtime} is not installed. Installed runtimes: ${known === "" ? "none" : known}`);
+  }
+  return image;
+}
+
+/** A share of a limit as a request: at least 1, since 0 would make the pod best-effort and the first to be evicted. */
+function portion(whole: number, share: number): number {
+  return Math.max(1, Math.min(whole, Math.ceil(whole * share)));
+}
+
+/** A package may hold native code, so the node's architecture is part of the function's configuration. */
+function architectureSelector(architectures: EffectiveConfiguration["architectures"]): Record<string, string> {
+  return { "kubernetes.io/arch": NODE_ARCHITECTURE[architectures[0] ?? "x86_64"] };
+}
+
+function avoiding(nodes: readonly string[]) {
+  if (nodes.length === 0) return {};
+  // By the node's name, not its hostname label, which may differ; a field selector takes one value each.
+  const matchFields = [...new Set(nodes)].toSorted().map((node) => ({ key: "metadata.name", operator: "NotIn", values: [node] }));
+  return { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields }] } } } };
+}
+
+function spreading(topologyKeys: readonly string[], functionLabel: string) {
+  if (topologyKeys.length === 0) return {};
+  return {
+    topologySpreadConstraints: topologyKeys.map((topologyKey) => ({
+      maxSkew: 1,
+      topologyKey,
+      whenUnsatisfiable: "ScheduleAnyway",
+      labelSelector: { matchLabels: { [Label.component]: Component.environment, [Label.function]: functionLabel } },
+    })),
+  };
+}
