@@ -1,0 +1,139 @@
+import { describe, expect, test } from "vitest";
+import { type EnvironmentPodInput, environmentPod } from "./environment-pod.ts";
+
+const input: EnvironmentPodInput = {
+  function: { uid: "3f1c", name: "hello", namespace: "team" },
+  suffix: "x7k2p",
+  effective: { runtime: "python3.11", memorySize: 1769, ephemeralStorageMb: 512, architectures: ["x86_64"] },
+  assignmentId: "3f1c/$LATEST/r1",
+  images: { "python3.11": "kappa/runtime-python3.11:1" },
+  placement: "public",
+  settings: {
+    overcommit: { memory: 0.5, cpu: 0.1 },
+    agentAllowance: { memoryMb: 64, cpuMillis: 250 },
+    gateway: { host: "gateways.kappa-system.svc", port: 8081 },
+    imagePullPolicy: "IfNotPresent",
+  },
+};
+const container = (pod: ReturnType<typeof environmentPod>) => pod.spec.containers[0];
+
+describe("environmentPod", () => {
+  test("limits a function to its memory and CPU share, and adds the agent's", () => {
+    expect(container(environmentPod(input))?.resources.limits).toEqual({ memory: "1833Mi", cpu: "1250m" });
+  });
+
+  test("requests the overcommitted part of the function's share", () => {
+    expect(container(environmentPod(input))?.resources.requests).toEqual({ memory: "885Mi", cpu: "100m" });
+  });
+
+  test("never requests nothing, which would make the pod the first to be evicted", () => {
+    const settings = { ...input.settings, overcommit: { memory: 0, cpu: 0 } };
+    expect(container(environmentPod({ ...input, settings }))?.resources.requests).toEqual({ memory: "1Mi", cpu: "1m" });
+  });
+
+  test("carries its placement, function and runtime as labels and its assignment as an annotation", () => {
+    expect(environmentPod(input).metadata).toMatchObject({
+      name: "hello-x7k2p",
+      namespace: "team",
+      labels: {
+        "kappa.dev/component": "environment",
+        "kappa.dev/function": "hello",
+        "kappa.dev/runtime": "python3.11",
+        "kappa.dev/placement": "public",
+      },
+      annotations: { "kappa.dev/assignment": "3f1c/$LATEST/r1" },
+      ownerReferences: [{ kind: "Function", name: "hello", uid: "3f1c", controller: true }],
+    });
+  });
+
+  test("meets the restricted pod security standard", () => {
+    const { spec } = environmentPod(input);
+    expect(spec.securityContext).toMatchObject({
+      runAsNonRoot: true,
+      runAsUser: 993,
+      fsGroup: 993,
+      seccompProfile: { type: "RuntimeDefault" },
+    });
+    expect(spec.containers[0]?.securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    });
+  });
+
+  test("holds no credential but the token for the gateway", () => {
+    const { spec } = environmentPod(input);
+    expect(spec).toMatchObject({ automountServiceAccountToken: false, enableServiceLinks: false, serviceAccountName: "kappa-environment" });
+    expect(spec.volumes.find((volume) => volume.name === "token")).toEqual({
+      name: "token",
+      projected: { sources: [{ serviceAccountToken: { audience: "gateway.kappa.dev", expirationSeconds: 3600, path: "token" } }] },
+    });
+  });
+
+  test("lets the longest event finish and never restarts in place", () => {
+    expect(environmentPod(input).spec).toMatchObject({ restartPolicy: "Never", terminationGracePeriodSeconds: 930 });
+  });
+
+  test("bounds /tmp by ephemeralStorage", () => {
+    const effective = { ...input.effective, ephemeralStorageMb: 2048 };
+    expect(environmentPod({ ...input, effective }).spec.volumes).toContainEqual({ name: "tmp", emptyDir: { sizeLimit: "2048Mi" } });
+  });
+
+  test("keeps every node to avoid out, each once, in a stable order", () => {
+    expect(environmentPod({ ...input, avoidNodes: ["b", "a", "b"] }).spec).toMatchObject({
+      affinity: {
+        nodeAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: {
+            nodeSelectorTerms: [
+              {
+                matchFields: [
+                  { key: "metadata.name", operator: "NotIn", values: ["a"] },
+                  { key: "metadata.name", operator: "NotIn", values: ["b"] },
+                ],
+              },
+            ],
+          },
+        },
+      },
+    });
+  });
+
+  test("has no affinity when there is no node to avoid", () => {
+    expect(environmentPod(input).spec).not.toHaveProperty("affinity");
+  });
+
+  test("runs on nodes of the function's architecture, with the installation's selector", () => {
+    const effective = { ...input.effective, architectures: ["arm64" as const] };
+    const settings = { ...input.settings, nodeSelector: { pool: "functions" } };
+    expect(environmentPod({ ...input, effective, settings }).spec.nodeSelector).toEqual({
+      "kubernetes.io/arch": "arm64",
+      pool: "functions",
+    });
+  });
+
+  test("takes sandbox, priority, tolerations and spread from the installation", () => {
+    const settings = {
+      ...input.settings,
+      runtimeClassName: "gvisor",
+      priorityClassName: "functions",
+      tolerations: [{ key: "functions", operator: "Exists" as const }],
+      topologyKeys: ["topology.kubernetes.io/zone"],
+    };
+    expect(environmentPod({ ...input, settings }).spec).toMatchObject({
+      runtimeClassName: "gvisor",
+      priorityClassName: "functions",
+      tolerations: [{ key: "functions", operator: "Exists" }],
+      topologySpreadConstraints: [{ maxSkew: 1, topologyKey: "topology.kubernetes.io/zone", whenUnsatisfiable: "ScheduleAnyway" }],
+    });
+  });
+
+  test("names the installed runtimes when this one has no image", () => {
+    const effective = { ...input.effective, runtime: "ruby3.3" };
+    expect(() => environmentPod({ ...input, effective })).toThrow("Runtime ruby3.3 is not installed. Installed runtimes: python3.11");
+  });
+
+  test("does not take a property of every object for a runtime", () => {
+    const effective = { ...input.effective, runtime: "constructor" };
+    expect(() => environmentPod({ ...input, effective })).toThrow("not installed");
+  });
+});
