@@ -81,7 +81,9 @@ function hoist(schema: Schema, name: string, path: string, interfaces: Map<strin
 }
 
 function sameAs(body: Schema, interfaces: Map<string, Schema>): string | undefined {
-  const shape = (schema: Schema) => JSON.stringify(schema, (key, value) => (key === "description" ? undefined : value));
+  // A description is text; a property that is called description is an object, and part of the shape.
+  const shape = (schema: Schema) =>
+    JSON.stringify(schema, (key, value) => (key === "description" && typeof value === "string" ? undefined : value));
   for (const [name, other] of interfaces) if (shape(other) === shape(body)) return name;
   return undefined;
 }
