@@ -4,9 +4,9 @@ import { createHash } from "node:crypto";
 /** How many candidates are tried; with fewer than a million accounts even the second is hardly ever needed. */
 const MAX_PROBES = 1000;
 
-/** Whether `text` is a well-formed account id: 12 digits that do not start with 0, as those do that {@link chooseAccountId} gives. */
+/** Whether `text` is a well-formed account id: 12 digits. An administrator may have chosen one that starts with 0. */
 export function isAccountId(text: string | undefined): text is string {
-  return text !== undefined && /^[1-9][0-9]{11}$/.test(text);
+  return text !== undefined && /^[0-9]{12}$/.test(text);
 }
 
 /**
