@@ -3,6 +3,8 @@ export interface ObjectMeta {
   name: string;
   /** Absent on cluster-scoped objects. */
   namespace?: string;
+  /** Prefix of a name that the API server completes, where `name` is left out of a new object. */
+  generateName?: string;
   /** Given by the API server, unique for ever. */
   uid?: string;
   resourceVersion?: string;
@@ -12,10 +14,13 @@ export interface ObjectMeta {
   creationTimestamp?: string;
   /** RFC 3339, seconds; set while the object is being deleted. */
   deletionTimestamp?: string;
+  deletionGracePeriodSeconds?: number;
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
   finalizers?: string[];
   ownerReferences?: OwnerReference[];
+  /** Who applied which field; opaque here. */
+  managedFields?: unknown[];
 }
 
 /** Who an object is deleted with. */

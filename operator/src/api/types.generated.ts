@@ -117,23 +117,23 @@ export interface FunctionVpcConfig {
 }
 
 /**
- * Lambda: LoggingConfig.
+ * How the function's output is recorded. Lambda: LoggingConfig.
  */
 export interface FunctionLoggingConfig {
   /**
-   * Lambda: LogFormat.
+   * Plain lines (Text) or structured records (JSON). Default: Text. Lambda: LoggingConfig.LogFormat.
    */
   logFormat: "Text" | "JSON";
   /**
-   * Lambda: ApplicationLogLevel.
+   * Lowest level of the code's own records that is kept; with JSON only. Lambda's default is INFO. Lambda: LoggingConfig.ApplicationLogLevel.
    */
   applicationLogLevel?: "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" | "FATAL";
   /**
-   * Lambda: SystemLogLevel.
+   * Lowest level of the platform's records that is kept; with JSON only. Lambda's default is INFO. Lambda: LoggingConfig.SystemLogLevel.
    */
   systemLogLevel?: "DEBUG" | "INFO" | "WARN";
   /**
-   * Lambda: LogGroup.
+   * Log group that the output goes to. Default: /aws/lambda/FUNCTION. Lambda: LoggingConfig.LogGroup.
    */
   logGroup?: string;
 }
@@ -441,6 +441,28 @@ export interface Condition {
 }
 
 /**
+ * Lambda: LoggingConfig.
+ */
+export interface FunctionStatusEffectiveLoggingConfig {
+  /**
+   * Lambda: LogFormat.
+   */
+  logFormat: "Text" | "JSON";
+  /**
+   * Lambda: ApplicationLogLevel.
+   */
+  applicationLogLevel?: "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" | "FATAL";
+  /**
+   * Lambda: SystemLogLevel.
+   */
+  systemLogLevel?: "DEBUG" | "INFO" | "WARN";
+  /**
+   * Lambda: LogGroup.
+   */
+  logGroup: string;
+}
+
+/**
  * The code and configuration that invocations get. It follows spec once the package was checked and stored.
  */
 export interface FunctionEffective {
@@ -459,19 +481,15 @@ export interface FunctionEffective {
   /**
    * SHA-256 of the package in hexadecimal: its name in the package store.
    */
-  packageSha256?: string;
-  /**
-   * Reference of the container image, where the code is one. Lambda: Code.ResolvedImageUri.
-   */
-  image?: string;
+  packageSha256: string;
   /**
    * Lambda: Runtime.
    */
-  runtime?: string;
+  runtime: string;
   /**
    * Lambda: Handler.
    */
-  handler?: string;
+  handler: string;
   /**
    * MB. Lambda: MemorySize.
    */
@@ -493,7 +511,7 @@ export interface FunctionEffective {
   /**
    * ServiceAccount. Lambda: Role.
    */
-  role: string;
+  role?: string;
   /**
    * Lambda: Architectures.
    */
@@ -501,7 +519,7 @@ export interface FunctionEffective {
   /**
    * Lambda: LoggingConfig.
    */
-  loggingConfig: FunctionLoggingConfig;
+  loggingConfig: FunctionStatusEffectiveLoggingConfig;
   /**
    * Absent: none reserved. Lambda: ReservedConcurrentExecutions.
    */
