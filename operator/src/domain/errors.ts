@@ -125,6 +125,20 @@ export const CATALOGUE = {
     remedy: "Use one of the runtimes that the message lists, or add an image for it to the chart's values.",
     retryable: false,
   }),
+  K115: entry({
+    lambdaType: "InvalidParameterValueException",
+    status: 400,
+    meaning: "Asynchronous invocation (InvocationType Event) is not served by this release.",
+    remedy: "Invoke with InvocationType RequestResponse.",
+    retryable: false,
+  }),
+  K116: entry({
+    lambdaType: "IncompleteSignatureException",
+    status: 400,
+    meaning: "The Authorization header is not a complete Signature Version 4.",
+    remedy: "Sign with an AWS SDK, the aws-cli or curl --aws-sigv4; a proxy in between must not change the header.",
+    retryable: false,
+  }),
   // --- Packages (codes K2xx) ---
   K200: entry({
     lambdaType: "InvalidParameterValueException",
