@@ -1,33 +1,44 @@
 /**
- * The configuration of a function that is in force: what `status.effective` holds, complete, with every default filled in. An
+ * The configuration of a function that is in force, `status.effective`: complete, with every default filled in. An
  * update that has not been applied, or failed, leaves the former one in force; the gateway runs functions from this alone.
  */
 import { createHash } from "node:crypto";
+import type { FunctionEffective, Function as LambdaFunction } from "../api/types.generated.ts";
 
-export interface EffectiveConfiguration {
-  /** UUID-shaped; changes with code and with configuration. */
-  revisionId: string;
-  /** SHA-256 of the package, base64, as Lambda's API shows it. */
-  codeSha256: string;
-  /** Bytes of the package as an archive. */
-  codeSize: number;
-  /** SHA-256 of the package, hexadecimal: its name in the package store. */
-  packageSha256: string;
-  runtime: string;
-  handler: string;
-  /** MiB. */
-  memorySize: number;
-  /** Seconds. */
-  timeout: number;
-  environment: Record<string, string>;
-  /** Size of `/tmp`, MiB. */
-  ephemeralStorageMb: number;
-  /** Name of the ServiceAccount that the function runs as; absent: no permissions. */
-  role?: string;
-  architectures: ("x86_64" | "arm64")[];
-  loggingConfig: { logFormat: "Text" | "JSON"; logGroup: string; applicationLogLevel?: string; systemLogLevel?: string };
-  /** Absent: the function shares the account's unreserved concurrency. */
-  reservedConcurrentExecutions?: number;
+/** A package that was checked and is in the package store. */
+export interface StoredPackage {
+  /** SHA-256, hexadecimal: its name in the store. */
+  sha256: string;
+  /** Bytes of the archive. */
+  size: number;
+}
+
+/** What a function becomes with this package: spec with every default filled in. */
+export function effectiveConfiguration(fn: LambdaFunction, stored: StoredPackage): FunctionEffective {
+  const { spec } = fn;
+  const { uid = "", generation = 0 } = fn.metadata;
+  return {
+    revisionId: revisionId({ uid, generation, packageSha256: stored.sha256 }),
+    codeSha256: Buffer.from(stored.sha256, "hex").toString("base64"),
+    codeSize: stored.size,
+    packageSha256: stored.sha256,
+    // The resource's own rules demand both of every function that is no image.
+    runtime: spec.runtime ?? "",
+    handler: spec.handler ?? "",
+    memorySize: spec.memorySize,
+    timeout: spec.timeout,
+    environment: spec.environment?.variables ?? {},
+    ephemeralStorageMb: spec.ephemeralStorage.size,
+    role: spec.role,
+    architectures: spec.architectures,
+    loggingConfig: { ...spec.loggingConfig, logGroup: spec.loggingConfig.logGroup ?? `/aws/lambda/${functionNameOf(fn)}` },
+    ...(spec.reservedConcurrentExecutions === undefined ? {} : { reservedConcurrentExecutions: spec.reservedConcurrentExecutions }),
+  };
+}
+
+/** Lambda's name of a function. */
+export function functionNameOf(fn: LambdaFunction): string {
+  return fn.spec.functionName ?? fn.metadata.name;
 }
 
 /**
