@@ -1,31 +1,7 @@
+import type { ObjectMeta } from "../api/object-meta.ts";
 import { API_VERSION } from "../resources/labels.ts";
 
-/** The part of `metadata` that Kappa reads or writes. */
-export interface ObjectMeta {
-  name: string;
-  namespace?: string;
-  generateName?: string;
-  uid?: string;
-  resourceVersion?: string;
-  generation?: number;
-  creationTimestamp?: string;
-  deletionTimestamp?: string;
-  deletionGracePeriodSeconds?: number;
-  labels?: Record<string, string>;
-  annotations?: Record<string, string>;
-  finalizers?: string[];
-  ownerReferences?: OwnerReference[];
-  managedFields?: unknown[];
-}
-
-export interface OwnerReference {
-  apiVersion: string;
-  kind: string;
-  name: string;
-  uid: string;
-  controller?: boolean;
-  blockOwnerDeletion?: boolean;
-}
+export type { ObjectMeta, OwnerReference } from "../api/object-meta.ts";
 
 /** Any object of the Kubernetes API. */
 export interface KubeObject {
