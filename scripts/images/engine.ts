@@ -1,0 +1,84 @@
+/** Two programs that build from Containerfiles; above them everything is the same. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ClusterError } from "../../e2e/cluster/failure.ts";
+import { attempt, run } from "../../e2e/cluster/run.ts";
+import type { EngineName } from "../../e2e/cluster/settings.ts";
+
+export interface ImageEngine {
+  /** Whether the image is in the engine's store. */
+  has(reference: string): Promise<boolean>;
+  /** Builds `containerfile` with the files of `context`; `base` becomes the build argument BASE. */
+  build(image: { reference: string; containerfile: string; context: string; base: string | undefined }): Promise<void>;
+  /** Writes the image as a docker-archive, under the same name. */
+  save(reference: string, archive: string): Promise<void>;
+  remove(reference: string): Promise<void>;
+}
+
+/**
+ * The engine that this machine has.
+ * @param wanted `podman` means buildah, podman's builder; undefined: buildah where it is installed, else docker
+ * @param folder where buildah keeps images
+ * @param logFile gets the programs' output
+ * @throws ClusterError when the wanted one, or any, is missing
+ */
+export async function imageEngine(wanted: EngineName | undefined, folder: string, logFile: string): Promise<ImageEngine> {
+  if (wanted !== "docker" && (await answers("buildah", "--version"))) return buildahEngine(folder, logFile);
+  if (wanted !== "podman" && (await answers("docker", "version"))) return dockerEngine(logFile);
+  const missing =
+    wanted === "docker"
+      ? "docker does not answer"
+      : wanted === "podman"
+        ? "buildah is not installed"
+        : "neither buildah nor docker answers";
+  throw new ClusterError(
+    `images cannot be built: ${missing}`,
+    wanted === "docker" ? "start the Docker daemon, or unset KAPPA_ENGINE" : "apt-get install buildah",
+  );
+}
+
+const answers = async (...argv: string[]): Promise<boolean> => (await attempt(argv)).exitCode === 0;
+
+async function buildahEngine(folder: string, logFile: string): Promise<ImageEngine> {
+  const temporary = join(folder, "tmp");
+  await mkdir(temporary, { recursive: true });
+  // Only images made here are used, so there is no signature to verify; without a file that says so buildah refuses to work.
+  const policy = join(folder, "policy.json");
+  await writeFile(policy, JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }));
+  const store = ["buildah", "--root", join(folder, "storage"), "--runroot", join(folder, "run")];
+  const options = { logFile, env: { TMPDIR: temporary } };
+  /** buildah's name for an image that is from no registry. */
+  const local = (reference: string): string => `localhost/${reference}`;
+  return {
+    has: async (reference) =>
+      (await attempt([...store, "inspect", "--type=image", "--format={{.FromImageID}}", local(reference)], options)).exitCode === 0,
+    build: async ({ reference, containerfile, context, base }) => {
+      const from = base === undefined ? [] : ["--build-arg", `BASE=${local(base)}`];
+      // A fixed time stamp: the same content gives the same image, whenever it is made.
+      const flags = ["--isolation=chroot", "--pull-never", `--signature-policy=${policy}`, "--layers=false", "--timestamp=0"];
+      await run([...store, "build", ...flags, ...from, "--file", containerfile, "--tag", local(reference), context], options);
+    },
+    save: async (reference, archive) => {
+      await run([...store, "push", `--signature-policy=${policy}`, local(reference), `docker-archive:${archive}:${reference}`], options);
+    },
+    remove: async (reference) => {
+      await attempt([...store, "rmi", local(reference)], options);
+    },
+  };
+}
+
+function dockerEngine(logFile: string): ImageEngine {
+  return {
+    has: async (reference) => (await attempt(["docker", "image", "inspect", "--format={{.Id}}", reference])).exitCode === 0,
+    build: async ({ reference, containerfile, context, base }) => {
+      const from = base === undefined ? [] : ["--build-arg", `BASE=${base}`];
+      await run(["docker", "build", ...from, "--file", containerfile, "--tag", reference, context], { logFile });
+    },
+    save: async (reference, archive) => {
+      await run(["docker", "save", "--output", archive, reference], { logFile });
+    },
+    remove: async (reference) => {
+      await attempt(["docker", "image", "rm", reference]);
+    },
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * What every image consists of. Images are chains: a root file system from Debian's packages, then layers that change ever more
+ * often. The tag of each is the hash of everything it is made of, so what did not change is found, not built.
+ */
+import { createHash } from "node:crypto";
+
+/** A root file system made of Debian packages. */
+export interface RootfsRecipe {
+  kind: "rootfs";
+  /** Repository of the image, without tag. */
+  repository: string;
+  /** `extract` unpacks the packages and runs none of their scripts; `essential` installs them onto Debian's Essential set. */
+  variant: "extract" | "essential";
+  packages: readonly string[];
+  /** The user that processes run as: name, numeric id of user and group. */
+  user: { name: string; id: number };
+  /** Directories made for mounts. */
+  directories: readonly string[];
+}
+
+/** One Containerfile on top of another image (build argument `BASE`), or on nothing. */
+export interface LayerRecipe {
+  kind: "layer";
+  repository: string;
+  /** Stands before the hash in the tag, for people. */
+  version?: string;
+  base?: Recipe;
+  /** Relative to the checkout. */
+  containerfile: string;
+  /** Build context: name there → file or directory on this machine (absolute, or relative to the checkout). */
+  context: Record<string, string>;
+}
+
+export type Recipe = RootfsRecipe | LayerRecipe;
+
+/** Debian's release of every root file system. */
+export const DEBIAN = "bookworm";
+
+/** What the recipes need from this machine: paths. */
+export interface Inputs {
+  node: string;
+  natsServer: string;
+  operatorBundle: string;
+  agentBundle: string;
+  /** Runtime identifier → directory with the language's runtime client. */
+  runtimeClients: Record<string, string>;
+}
+
+/** The images that Kappa runs from. `images` by name: `operator`, `nats`, and one `runtime/<identifier>` per language. */
+export function recipes(inputs: Inputs): Record<string, LayerRecipe> {
+  return { operator: operator(inputs), nats: nats(inputs), "runtime/python3.11": python311(inputs) };
+}
+
+/** Version of NATS's server, as the chart and the tag name it. */
+export const NATS_VERSION = "2.15.2";
+
+const operator = ({ node, operatorBundle }: Inputs): LayerRecipe => ({
+  kind: "layer",
+  repository: "kappa/operator",
+  containerfile: "operator/images/Containerfile",
+  context: { "main.mjs": operatorBundle, "main.mjs.LEGAL.txt": `${operatorBundle}.LEGAL.txt` },
+  base: {
+    kind: "layer",
+    repository: "kappa/operator-base",
+    containerfile: "operator/images/base/Containerfile",
+    context: { node },
+    base: {
+      kind: "rootfs",
+      repository: "kappa/operator-rootfs",
+      variant: "extract",
+      // Node's shared libraries. No shell, nothing to run but Node; it brings its own CA certificates and time zones.
+      packages: ["base-files", "libc6", "libstdc++6"],
+      user: { name: "nonroot", id: 65532 },
+      directories: [],
+    },
+  },
+});
+
+const nats = ({ natsServer }: Inputs): LayerRecipe => ({
+  kind: "layer",
+  repository: "kappa/nats",
+  version: NATS_VERSION,
+  containerfile: "operator/images/nats/Containerfile",
+  context: { "nats-server": natsServer },
+});
+
+/** A runtime's image: packages, Node and init, the language's client, the agent. */
+const runtime = (identifier: string, packages: readonly string[], client: Record<string, string>, inputs: Inputs): LayerRecipe => ({
+  kind: "layer",
+  repository: `kappa/runtime-${identifier}`,
+  containerfile: "runtime-images/agent/Containerfile",
+  context: { "agent.mjs": inputs.agentBundle, "agent.mjs.LEGAL.txt": `${inputs.agentBundle}.LEGAL.txt` },
+  base: {
+    kind: "layer",
+    repository: `kappa/language-${identifier}`,
+    containerfile: `runtime-images/${identifier}/Containerfile`,
+    context: client,
+    base: {
+      kind: "layer",
+      repository: `kappa/base-${identifier}`,
+      containerfile: "runtime-images/base/Containerfile",
+      context: { node: inputs.node },
+      base: {
+        kind: "rootfs",
+        repository: `kappa/rootfs-${identifier}`,
+        variant: "essential",
+        packages: ["ca-certificates", "catatonit", "tzdata", ...packages],
+        // Lambda's name and number.
+        user: { name: "sbx_user1051", id: 993 },
+        directories: ["/var/task", "/opt"],
+      },
+    },
+  },
+});
+
+const python311 = (inputs: Inputs): LayerRecipe =>
+  runtime(
+    "python3.11",
+    ["media-types", "python3.11"],
+    { python: inputs.runtimeClients["python3.11"] ?? missing("python3.11"), bootstrap: "runtime-images/python3.11/bootstrap" },
+    inputs,
+  );
+
+const missing = (runtime: string): never => {
+  throw new Error(`no runtime client was prepared for ${runtime}`);
+};
+
+/** Digest of one input: text is hashed as it is, a path through {@link hashRecipe}'s `digest`. */
+export type Digest = (path: string) => Promise<string>;
+
+/** Tag of a recipe: hash of all that goes into its image, with that of its base. `digest` gives the content hash of a file or directory. */
+export async function hashRecipe(recipe: Recipe, digest: Digest): Promise<string> {
+  const hash = createHash("sha256");
+  const add = (...parts: string[]): void => {
+    for (const part of parts) hash.update(`${part.length}:`).update(part);
+  };
+  if (recipe.kind === "rootfs") {
+    add("rootfs", DEBIAN, recipe.variant, ...[...recipe.packages].sort(), recipe.user.name, String(recipe.user.id), ...recipe.directories);
+    add(await digest(FINISH_SCRIPT), await digest(ROOTFS_CONTAINERFILE));
+  } else {
+    add("layer", recipe.base === undefined ? "scratch" : await hashRecipe(recipe.base, digest), await digest(recipe.containerfile));
+    for (const name of Object.keys(recipe.context).sort()) add(name, await digest(recipe.context[name] ?? ""));
+  }
+  return hash.digest("hex").slice(0, 12);
+}
+
+export const FINISH_SCRIPT = "scripts/images/rootfs/finish.sh";
+export const ROOTFS_CONTAINERFILE = "scripts/images/rootfs/Containerfile";
+
+/** Repository and tag. */
+export const reference = (recipe: Recipe, hash: string): string =>
+  `${recipe.repository}:${recipe.kind === "layer" && recipe.version !== undefined ? `${recipe.version}-${hash}` : hash}`;
