@@ -1,0 +1,133 @@
+import { hash } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
+import { KappaError } from "../domain/errors.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { Clock } from "../kube/clock.ts";
+import { KubeError } from "../kube/errors.ts";
+import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
+import type { AccessKeys } from "./access-keys.ts";
+import { type Caller, namespaceOfUser } from "./caller.ts";
+import { FreshCache, type Lifetime } from "./fresh-cache.ts";
+import { isSignature, parseAuthorization, type SignedRequest, verifySignature } from "./signature.ts";
+
+const TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews";
+
+/** A revoked token works for at most a minute more; with the API server away, for ten (DESIGN.md §7). */
+const ACCEPTED: Lifetime = { refreshMs: 30_000, expireMs: 60_000, staleMs: 600_000 };
+/** What was refused may be good in a moment, when a ServiceAccount has just been made. */
+const REFUSED: Lifetime = { refreshMs: 5_000, expireMs: 5_000, staleMs: 5_000 };
+
+/** Longest bearer token looked at, characters. */
+const MAX_TOKEN = 16_384;
+
+interface TokenReview {
+  status?: {
+    authenticated?: boolean;
+    user?: { username?: string; uid?: string; groups?: string[]; extra?: Record<string, string[]> };
+    error?: string;
+  };
+}
+
+export interface AuthenticatorOptions {
+  keys: AccessKeys;
+  client: Pick<KubeClient, "post">;
+  metrics: GatewayMetrics;
+  clock: Clock;
+  region: string;
+}
+
+/** Finds out who called, by Signature V4 or by a Kubernetes bearer token. */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  readonly #tokens: FreshCache<string, Caller | undefined>;
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+    this.#tokens = new FreshCache({
+      load: (token) => this.#review(token),
+      lifetime: (caller) => (caller ? ACCEPTED : REFUSED),
+      staleOn: (error) => error instanceof KubeError && error.retryable,
+      maxEntries: 10_000,
+      maxPending: 50,
+      clock: options.clock,
+    });
+  }
+
+  /**
+   * The caller of a request. A signature, and a token seen lately, are decided without a promise.
+   * @throws KappaError K109, K110, K111, K116, or K106 when a token cannot be checked now
+   */
+  authenticate(request: SignedRequest): Caller | Promise<Caller> {
+    const authorization = request.headers.authorization;
+    if (authorization === undefined) return this.#refuse("none", new KappaError("K111", "Missing Authentication Token"));
+    if (isSignature(authorization)) return this.#bySignature(request, authorization);
+    const token = /^bearer +(\S+)$/i.exec(authorization)?.[1];
+    if (token === undefined || token.length > MAX_TOKEN)
+      return this.#refuse("none", new KappaError("K111", "Missing Authentication Token"));
+    return this.#byToken(token);
+  }
+
+  #bySignature(request: SignedRequest, authorization: string): Caller {
+    const { keys, clock, region, metrics } = this.#options;
+    try {
+      const claim = parseAuthorization(authorization);
+      const key = keys.get(claim.accessKeyId);
+      // Session tokens belong to temporary credentials, of which none are issued yet.
+      if (!key || hasSessionToken(request.headers)) throw new KappaError("K109", "The security token included in the request is invalid.");
+      verifySignature(request, claim, (date) => key.signingKey(date, region), { region, now: clock.now() });
+      metrics.authenticated("signature", "ok");
+      return key.caller;
+    } catch (error) {
+      metrics.authenticated("signature", "refused");
+      throw error;
+    }
+  }
+
+  #byToken(token: string): Caller | Promise<Caller> {
+    const known = this.#tokens.get(hash("sha256", token, "hex"), token);
+    if (known instanceof Promise)
+      return known.then(
+        (caller) => this.#accept(caller),
+        (error: unknown) => this.#unchecked(error),
+      );
+    return this.#accept(known);
+  }
+
+  #accept(caller: Caller | undefined): Caller {
+    if (!caller) return this.#refuse("token", new KappaError("K109", "The security token included in the request is invalid."));
+    this.#options.metrics.authenticated("token", "ok");
+    return caller;
+  }
+
+  #refuse(method: "none" | "token", error: KappaError): never {
+    this.#options.metrics.authenticated(method, "refused");
+    throw error;
+  }
+
+  #unchecked(cause: unknown): never {
+    throw new KappaError("K106", "The token could not be checked because the Kubernetes API did not answer. Retry the request.", { cause });
+  }
+
+  async #review(token: string): Promise<Caller | undefined> {
+    const review = await this.#options.client.post<TokenReview>(TOKEN_REVIEWS, {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenReview",
+      spec: { token },
+    });
+    const user = review.status?.user;
+    if (review.status?.authenticated !== true || user?.username === undefined) return undefined;
+    const namespace = namespaceOfUser(user.username);
+    return {
+      username: user.username,
+      groups: user.groups ?? [],
+      ...(user.uid === undefined ? {} : { uid: user.uid }),
+      ...(user.extra === undefined ? {} : { extra: user.extra }),
+      ...(namespace === undefined ? {} : { namespace }),
+    };
+  }
+}
+
+function hasSessionToken(headers: IncomingHttpHeaders): boolean {
+  const token = headers["x-amz-security-token"];
+  return token !== undefined && token !== "";
+}

@@ -1,0 +1,109 @@
+import { KappaError } from "../domain/errors.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { Clock } from "../kube/clock.ts";
+import { KubeError } from "../kube/errors.ts";
+import { GROUP } from "../resources/labels.ts";
+import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
+import type { Caller } from "./caller.ts";
+import { FreshCache, type Lifetime } from "./fresh-cache.ts";
+
+const REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+
+/** Refreshed ahead while in use, so that a warm invocation waits for no review; stale for ten minutes at most (DESIGN.md §7). */
+const ALLOWED: Lifetime = { refreshMs: 30_000, expireMs: 120_000, staleMs: 600_000 };
+/** Short, so that a grant works at once. */
+const DENIED: Lifetime = { refreshMs: 2_000, expireMs: 2_000, staleMs: 2_000 };
+
+interface SubjectAccessReview {
+  status?: { allowed?: boolean; reason?: string };
+}
+
+/** What a caller wants to invoke. */
+export interface InvokeTarget {
+  namespace: string;
+  /** `metadata.name` of the Function. */
+  name: string;
+  /** For the message. */
+  arn: string;
+}
+
+export interface AuthoriserOptions {
+  client: Pick<KubeClient, "post">;
+  metrics: GatewayMetrics;
+  clock: Clock;
+}
+
+/** Decides by SubjectAccessReview whether a caller may invoke: RBAC's `create` on `functions/invoke` of `kappa.dev`. */
+export class Authoriser {
+  readonly #options: AuthoriserOptions;
+  readonly #decisions: FreshCache<{ caller: Caller; target: InvokeTarget }, boolean>;
+
+  constructor(options: AuthoriserOptions) {
+    this.#options = options;
+    this.#decisions = new FreshCache({
+      load: ({ caller, target }) => this.#review(caller, target),
+      lifetime: (allowed) => (allowed ? ALLOWED : DENIED),
+      staleOn: (error) => error instanceof KubeError && error.retryable,
+      maxEntries: 50_000,
+      maxPending: 100,
+      clock: options.clock,
+    });
+  }
+
+  /**
+   * Returns when the caller may invoke the target: at once when that is known, else by a promise.
+   * @throws KappaError K108 when it may not, K106 when that cannot be found out now
+   */
+  authorise(caller: Caller, target: InvokeTarget): undefined | Promise<undefined> {
+    const known = this.#decisions.get(`${caller.username}\n${target.namespace}/${target.name}`, { caller, target });
+    if (!(known instanceof Promise)) return enforce(known, caller, target);
+    return known.then(
+      (allowed) => enforce(allowed, caller, target),
+      (cause: unknown) => {
+        throw new KappaError(
+          "K106",
+          "The caller's permission could not be checked because the Kubernetes API did not answer. Retry the request.",
+          { cause },
+        );
+      },
+    );
+  }
+
+  async #review({ username, uid, groups, extra }: Caller, target: InvokeTarget): Promise<boolean> {
+    const { client, metrics } = this.#options;
+    try {
+      const review = await client.post<SubjectAccessReview>(REVIEWS, {
+        apiVersion: "authorization.k8s.io/v1",
+        kind: "SubjectAccessReview",
+        spec: {
+          user: username,
+          groups,
+          uid,
+          extra,
+          resourceAttributes: {
+            group: GROUP,
+            resource: "functions",
+            subresource: "invoke",
+            verb: "create",
+            namespace: target.namespace,
+            name: target.name,
+          },
+        },
+      });
+      const allowed = review.status?.allowed === true;
+      metrics.authorisationReview(allowed ? "allowed" : "denied");
+      return allowed;
+    } catch (error) {
+      metrics.authorisationReview("error");
+      throw error;
+    }
+  }
+}
+
+function enforce(allowed: boolean, caller: Caller, target: InvokeTarget): undefined {
+  if (allowed) return undefined;
+  throw new KappaError(
+    "K108",
+    `User: ${caller.username} is not authorized to perform: lambda:InvokeFunction on resource: ${target.arn} because RBAC grants it no 'create' on functions/invoke '${target.name}' of ${GROUP} in namespace '${target.namespace}'`,
+  );
+}
