@@ -12,6 +12,10 @@ import type { ObjectMeta } from "./object-meta.ts";
 const NAMES: Record<string, string> = {
   FunctionStatusCondition: "Condition",
   FunctionStatusEffective: "FunctionEffective",
+  FunctionStatusEffectiveLoggingConfig: "FunctionEffectiveLoggingConfig",
+  VersionStatusProvisionedConcurrency: "ProvisionedConcurrencyStatus",
+  VpcResourceNamespaceSelector: "LabelSelector",
+  VpcResourceNamespaceSelectorMatchExpression: "LabelSelectorRequirement",
   FunctionEventInvokeConfigDestinationConfig: "DestinationConfig",
   FunctionEventInvokeConfigDestinationConfigOnSuccess: "Destination",
 };
