@@ -14,7 +14,7 @@ export const MAX_UNZIPPED_BYTES = 262_144_000;
 export const MAX_DIRECT_ZIP_BYTES = 52_428_800;
 
 /** Most entries of a package. A large `node_modules` has some 50,000; each costs an inode in every environment. */
-const MAX_ENTRIES = 100_000;
+export const MAX_ENTRIES = 100_000;
 
 /** Longest path of an entry, bytes: Linux's PATH_MAX with room for the folder that it is unpacked into. */
 const MAX_PATH_BYTES = 3_900;
@@ -88,8 +88,7 @@ export function entryKind(name: string, mode: number): { isDirectory: boolean; i
  */
 export function checkPackage(entries: readonly PackageEntry[], archiveBytes: number): PackageFinding[] {
   if (entries.length === 0) return [{ code: "K200", message: "Uploaded file must be a non-empty zip" }];
-  if (entries.length > MAX_ENTRIES)
-    return [{ code: "K201", message: `The package has ${entries.length} entries; at most ${MAX_ENTRIES} are unpacked` }];
+  if (entries.length > MAX_ENTRIES) return [{ code: "K201", message: tooManyEntries(entries.length) }];
 
   const findings: PackageFinding[] = [];
   const total = entries.reduce((sum, entry) => sum + entry.uncompressedSize, 0);
@@ -105,6 +104,11 @@ export function checkPackage(entries: readonly PackageEntry[], archiveBytes: num
   // The tree can only be judged when every name is sound.
   if (findings.length === 0) findings.push(...checkTree(entries));
   return findings.slice(0, MAX_FINDINGS);
+}
+
+/** What is said about an archive with more than {@link MAX_ENTRIES} entries. */
+export function tooManyEntries(count: number): string {
+  return `The package has ${count} entries; at most ${MAX_ENTRIES} are unpacked`;
 }
 
 /** Path segments of an entry's name, with `.` and empty segments left out, as a file system would. */

@@ -1,0 +1,268 @@
+/**
+ * What a Function's status says, decided from what is known: Lambda's states and reasons, and the Ready condition for kubectl.
+ * Pure: whether and from where code is read is in code.ts, who writes is in controller.ts.
+ */
+import { findCondition, setCondition } from "../../api/conditions.ts";
+import {
+  ConditionType,
+  LastUpdateStatus,
+  LastUpdateStatusReasonCode,
+  Reason,
+  State,
+  StateReason,
+  StateReasonCode,
+} from "../../api/reasons.ts";
+import type { FunctionEffective, FunctionStatus, Function as LambdaFunction } from "../../api/types.generated.ts";
+import { functionArn } from "../../domain/arns.ts";
+import { effectiveConfiguration, functionNameOf, type StoredPackage } from "../../domain/effective.ts";
+import type { KappaError } from "../../domain/errors.ts";
+import { Label } from "../../resources/labels.ts";
+import { isSame } from "../matches.ts";
+
+/** Longest text of a status' reason, characters (crds/functions.yaml). */
+const MAX_REASON = 1024;
+
+/** What is known about a function besides its code. */
+export interface FunctionView {
+  fn: LambdaFunction;
+  account: AccountView;
+  /** `metadata.name` of an older Function with the same Lambda name in the namespace. */
+  nameHeldBy?: string;
+  region: string;
+  /** Runtimes that this installation has images for. */
+  runtimes: readonly string[];
+}
+
+/** The namespace as an account. */
+export interface AccountView {
+  /** Labelled by its owner and not being deleted. */
+  enabled: boolean;
+  /** Given a moment after it was enabled. */
+  accountId?: string;
+}
+
+/** What became of the function's code. */
+export type CodeOutcome =
+  /** It is in the package store. */
+  | { kind: "stored"; stored: StoredPackage }
+  /** It is being read, which takes a while. */
+  | { kind: "reading" }
+  /** It can never run as it is. */
+  | { kind: "refused"; error: KappaError }
+  /** It could not be read or stored now; trying again may help. */
+  | { kind: "unavailable"; error: KappaError };
+
+/** Why a function cannot run whatever its code is. */
+export interface Obstacle {
+  reason: string;
+  message: string;
+  /** Lambda's code of a failure that lasts until spec changes; absent while waiting for somebody else. */
+  failureCode?: string;
+}
+
+/** Something worth telling once: an Event on the Function. */
+export interface Notice {
+  type: "Normal" | "Warning";
+  reason: string;
+  note: string;
+}
+
+/** What is to be done. */
+export interface Decision {
+  /** The whole status, when it is not as it should be. */
+  status?: FunctionStatus;
+  notice?: Notice;
+}
+
+/** The reason not to look at the code at all, if there is one. */
+export function findObstacle(view: FunctionView): Obstacle | undefined {
+  const { fn, account } = view;
+  const namespace = fn.metadata.namespace ?? "";
+  if (!account.enabled)
+    return {
+      reason: Reason.namespaceNotEnabled,
+      message: `Namespace ${namespace} is not enabled for Kappa. Enable it: kubectl label namespace ${namespace} ${Label.enabled}=true`,
+    };
+  if (account.accountId === undefined)
+    return { reason: Reason.namespaceNotEnabled, message: `Namespace ${namespace} is being set up as an account; this takes a moment.` };
+  if (view.nameHeldBy !== undefined)
+    return {
+      reason: Reason.nameConflict,
+      message: `Function ${view.nameHeldBy} of this namespace has the name ${functionNameOf(fn)} already. Delete one of the two, or create this one with another spec.functionName.`,
+    };
+  if (fn.spec.code.image !== undefined)
+    return {
+      reason: Reason.notSupported,
+      failureCode: LastUpdateStatusReasonCode.invalidConfiguration,
+      message:
+        "Functions from container images are recorded but not run by this version of Kappa. Give the code as inline, zip, configMap, object or url.",
+    };
+  if (fn.spec.runtime === undefined || !view.runtimes.includes(fn.spec.runtime))
+    return {
+      reason: Reason.notSupported,
+      failureCode: LastUpdateStatusReasonCode.invalidRuntime,
+      message: `Runtime ${fn.spec.runtime ?? "(none)"} is not installed. Installed runtimes: ${view.runtimes.toSorted().join(", ") || "none"}.`,
+    };
+  return undefined;
+}
+
+/** Whether status already says that exactly this spec is in force. */
+export function isInForce(fn: LambdaFunction): boolean {
+  const ready = findCondition(fn.status?.conditions, ConditionType.ready);
+  return fn.status?.effective !== undefined && ready?.status === "True" && ready.observedGeneration === fn.metadata.generation;
+}
+
+/** The decision when the code was not looked at. */
+export function decideObstructed(view: FunctionView, obstacle: Obstacle, clock: { now(): number }): Decision {
+  const { failureCode, reason, message } = obstacle;
+  if (failureCode === undefined) return decision(view, { ...lifeOf(view.fn), ...notReady(reason, message) }, clock);
+  const runnable = view.runtimes.includes(view.fn.status?.effective?.runtime ?? "");
+  return decision(view, failed(view, { code: failureCode, reason, message, keepsRunning: runnable }), clock);
+}
+
+/** The decision for an account's function, from what became of its code. */
+export function decideFromCode(view: FunctionView, code: CodeOutcome, clock: { now(): number }): Decision {
+  const updating = view.fn.status?.effective !== undefined;
+  switch (code.kind) {
+    case "stored":
+      return decision(view, active(view.fn, code.stored, clock), clock);
+    case "refused": {
+      const { error } = code;
+      const invalidPackage = error.code.startsWith("K2");
+      const failureCode = invalidPackage ? LastUpdateStatusReasonCode.invalidZipFile : LastUpdateStatusReasonCode.invalidConfiguration;
+      const reason = updating ? Reason.updateFailed : Reason.invalidPackage;
+      return decision(view, failed(view, { code: failureCode, reason, message: explain(error), keepsRunning: updating }), clock);
+    }
+    case "reading":
+      return decision(
+        view,
+        { ...underWay(view.fn), ...notReady(updating ? Reason.updating : Reason.creating, "The package is being fetched and checked.") },
+        clock,
+      );
+    case "unavailable":
+      return decision(view, { ...underWay(view.fn), ...notReady(Reason.packageUnavailable, explain(code.error)) }, clock);
+  }
+}
+
+/** A status without what every status has: generation, ARN, the Ready condition as a whole. */
+type Verdict = Omit<FunctionStatus, "conditions" | "observedGeneration" | "functionArn"> & {
+  ready: { status: "True" | "False"; reason: string; message: string };
+};
+
+const notReady = (reason: string, message: string): Pick<Verdict, "ready"> => ({
+  ready: { status: "False", reason, message: cut(message, MAX_REASON * 4) },
+});
+
+/** State, outcome of the last update and what is in force, as they were. A function that has none is being created. */
+function lifeOf(fn: LambdaFunction): Omit<Verdict, "ready"> {
+  const {
+    state,
+    stateReason,
+    stateReasonCode,
+    lastUpdateStatus,
+    lastUpdateStatusReason,
+    lastUpdateStatusReasonCode,
+    lastModified,
+    effective,
+  } = fn.status ?? {};
+  if (state === undefined) return { state: State.pending, stateReason: StateReason.creating, stateReasonCode: StateReasonCode.creating };
+  return {
+    state,
+    ...given({
+      stateReason,
+      stateReasonCode,
+      lastUpdateStatus,
+      lastUpdateStatusReason,
+      lastUpdateStatusReasonCode,
+      lastModified,
+      effective,
+    }),
+  };
+}
+
+/** Creating, or updating while the former configuration stays in force: Lambda answers both with the same text and code. */
+function underWay(fn: LambdaFunction): Omit<Verdict, "ready"> {
+  const { effective, lastModified } = fn.status ?? {};
+  const reason = { lastUpdateStatusReason: StateReason.creating, lastUpdateStatusReasonCode: StateReasonCode.creating };
+  if (effective === undefined)
+    return { state: State.pending, stateReason: StateReason.creating, stateReasonCode: StateReasonCode.creating };
+  return { state: State.active, lastUpdateStatus: LastUpdateStatus.inProgress, ...reason, effective, ...given({ lastModified }) };
+}
+
+function active(fn: LambdaFunction, stored: StoredPackage, clock: { now(): number }): Verdict {
+  const former = fn.status?.effective;
+  const wanted = effectiveConfiguration(fn, stored);
+  // A change of description, tags or permissions is no new revision: environments that are warm stay so.
+  const unchanged = former !== undefined && isSame({ ...wanted, revisionId: former.revisionId }, former);
+  const effective: FunctionEffective = unchanged ? former : wanted;
+  const lastModified = (unchanged ? fn.status?.lastModified : undefined) ?? lambdaTime(clock.now());
+  return {
+    state: State.active,
+    lastUpdateStatus: LastUpdateStatus.successful,
+    lastModified,
+    effective,
+    ready: { status: "True", reason: Reason.active, message: "The function can be invoked with the configuration in spec." },
+  };
+}
+
+function failed(view: FunctionView, why: { code: string; reason: string; message: string; keepsRunning: boolean }): Verdict {
+  const { effective, lastModified } = view.fn.status ?? {};
+  const text = cut(why.message, MAX_REASON);
+  const update = {
+    lastUpdateStatus: LastUpdateStatus.failed,
+    lastUpdateStatusReason: text,
+    lastUpdateStatusReasonCode: why.code,
+    ...given({ effective, lastModified }),
+  };
+  if (effective !== undefined && why.keepsRunning)
+    return { state: State.active, ...update, ...notReady(why.reason, `${why.message} The former configuration stays in force.`) };
+  return { state: State.failed, stateReason: text, stateReasonCode: why.code, ...update, ...notReady(why.reason, why.message) };
+}
+
+function decision(view: FunctionView, verdict: Verdict, clock: { now(): number }): Decision {
+  const { fn, account, region } = view;
+  const { ready, ...rest } = verdict;
+  const observedGeneration = fn.metadata.generation ?? 0;
+  const arn =
+    account.accountId === undefined
+      ? fn.status?.functionArn
+      : functionArn({ region, accountId: account.accountId, functionName: functionNameOf(fn) });
+  const former = findCondition(fn.status?.conditions, ConditionType.ready);
+  // Conditions of other types, and who writes them, are not this controller's business.
+  const own = former === undefined ? [] : [former];
+  const status: FunctionStatus = {
+    observedGeneration,
+    ...given({ functionArn: arn }),
+    ...rest,
+    conditions: setCondition(own, { type: ConditionType.ready, observedGeneration, ...ready }, clock),
+  };
+  if (isSame(status, { ...fn.status, conditions: own })) return {};
+  const told = former?.reason === ready.reason && former.message === ready.message && former.observedGeneration === observedGeneration;
+  return { status, ...(told ? {} : { notice: noticeOf(ready) }) };
+}
+
+function noticeOf(ready: Verdict["ready"]): Notice {
+  const waiting = ready.reason === Reason.creating || ready.reason === Reason.updating;
+  return { type: ready.status === "True" || waiting ? "Normal" : "Warning", reason: ready.reason, note: ready.message };
+}
+
+function explain(error: KappaError): string {
+  const sentence = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`;
+  return `${sentence} ${error.entry.remedy} (${error.code})`;
+}
+
+/** Lambda's format of a time: `2026-01-31T12:00:00.000+0000`. */
+function lambdaTime(epochMs: number): string {
+  return new Date(epochMs).toISOString().replace("Z", "+0000");
+}
+
+function cut(text: string, characters: number): string {
+  return text.length <= characters ? text : `${text.slice(0, characters - 1)}…`;
+}
+
+/** Without the members that are undefined, which `exactOptionalPropertyTypes` tells from absent ones. */
+function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
