@@ -185,15 +185,15 @@ describe("the queue", () => {
         fc.infiniteStream(fc.boolean()),
         async (steps, workers, durations, fails) => {
           const running = new Set<string>();
-            // Noted, not asserted, inside of a reconciler: what it throws is only retried.
-            const violations: string[] = [];
+          // Noted, not asserted, inside of a reconciler: what it throws is only retried.
+          const violations: string[] = [];
           const seen = new Map<string, number>();
           const start = Date.now();
           const { queue } = queueOf(
             async (key) => {
               if (running.has(key)) violations.push(`${key} twice`);
-running.add(key);
-if (running.size > workers) violations.push(`${running.size} at a time`);
+              running.add(key);
+              if (running.size > workers) violations.push(`${running.size} at a time`);
               const began = Date.now() - start;
               await wait(durations.next().value ?? 0);
               running.delete(key);
@@ -207,7 +207,7 @@ if (running.size > workers) violations.push(`${running.size} at a time`);
           await vi.advanceTimersByTimeAsync(600_000);
           for (const { key, at } of steps) expect(seen.get(key)).toBeGreaterThanOrEqual(at);
           expect(violations).toEqual([]);
-expect([queue.depth, queue.running]).toEqual([0, 0]);
+          expect([queue.depth, queue.running]).toEqual([0, 0]);
           await queue.stop();
         },
       ),
