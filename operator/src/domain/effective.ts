@@ -5,6 +5,9 @@
 import { createHash } from "node:crypto";
 import type { FunctionEffective, Function as LambdaFunction } from "../api/types.generated.ts";
 
+/** A configuration in force, complete. */
+export type EffectiveConfiguration = FunctionEffective;
+
 /** A package that was checked and is in the package store. */
 export interface StoredPackage {
   /** SHA-256, hexadecimal: its name in the store. */
@@ -14,7 +17,7 @@ export interface StoredPackage {
 }
 
 /** What a function becomes with this package: spec with every default filled in. */
-export function effectiveConfiguration(fn: LambdaFunction, stored: StoredPackage): FunctionEffective {
+export function effectiveConfiguration(fn: LambdaFunction, stored: StoredPackage): EffectiveConfiguration {
   const { spec } = fn;
   const { uid = "", generation = 0 } = fn.metadata;
   return {

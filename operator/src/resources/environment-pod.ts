@@ -3,8 +3,8 @@
  * controller where they are declared, and both make the same ones.
  */
 import { TOKEN_AUDIENCE } from "../api/environment-protocol.ts";
-import type { FunctionEffective } from "../api/types.generated.ts";
 import { cpuMillis } from "../domain/cpu.ts";
+import type { EffectiveConfiguration } from "../domain/effective.ts";
 import { KappaError } from "../domain/errors.ts";
 import { Annotation, API_VERSION, Component, ENVIRONMENT_SERVICE_ACCOUNT, Label, MANAGED_BY } from "./labels.ts";
 import { environmentPodName, functionLabelValue } from "./names.ts";
@@ -60,7 +60,7 @@ export interface EnvironmentPodInput {
   function: { uid: string; name: string; namespace: string };
   /** Makes the name unique: lower-case letters and digits. */
   suffix: string;
-  effective: Pick<FunctionEffective, "runtime" | "memorySize" | "ephemeralStorageMb" | "architectures">;
+  effective: Pick<EffectiveConfiguration, "runtime" | "memorySize" | "ephemeralStorageMb" | "architectures">;
   assignmentId: string;
   /** Image of each runtime. */
   images: Readonly<Record<string, string>>;
@@ -184,7 +184,7 @@ function portion(whole: number, share: number): number {
 }
 
 /** A package may hold native code, so the node's architecture is part of the function's configuration. */
-function architectureSelector(architectures: FunctionEffective["architectures"]): Record<string, string> {
+function architectureSelector(architectures: EffectiveConfiguration["architectures"]): Record<string, string> {
   return { "kubernetes.io/arch": NODE_ARCHITECTURE[architectures[0] ?? "x86_64"] };
 }
 

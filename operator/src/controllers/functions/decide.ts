@@ -12,9 +12,9 @@ import {
   StateReason,
   StateReasonCode,
 } from "../../api/reasons.ts";
-import type { FunctionEffective, FunctionStatus, Function as LambdaFunction } from "../../api/types.generated.ts";
+import type { FunctionStatus, Function as LambdaFunction } from "../../api/types.generated.ts";
 import { functionArn } from "../../domain/arns.ts";
-import { effectiveConfiguration, functionNameOf, type StoredPackage } from "../../domain/effective.ts";
+import { type EffectiveConfiguration, effectiveConfiguration, functionNameOf, type StoredPackage } from "../../domain/effective.ts";
 import type { KappaError } from "../../domain/errors.ts";
 import { Label } from "../../resources/labels.ts";
 import { isSame } from "../matches.ts";
@@ -194,7 +194,7 @@ function active(fn: LambdaFunction, stored: StoredPackage, clock: { now(): numbe
   const wanted = effectiveConfiguration(fn, stored);
   // A change of description, tags or permissions is no new revision: environments that are warm stay so.
   const unchanged = former !== undefined && isSame({ ...wanted, revisionId: former.revisionId }, former);
-  const effective: FunctionEffective = unchanged ? former : wanted;
+  const effective: EffectiveConfiguration = unchanged ? former : wanted;
   const lastModified = (unchanged ? fn.status?.lastModified : undefined) ?? lambdaTime(clock.now());
   return {
     state: State.active,
