@@ -1,0 +1,202 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  type EnvironmentEffect,
+  type EnvironmentEvent,
+  type EnvironmentLimits,
+  type EnvironmentPhase,
+  type EnvironmentState,
+  newEnvironment,
+  nextState,
+} from "./environment-state.ts";
+
+const LIMITS: EnvironmentLimits = { startMs: 20_000, reconnectMs: 10_000, assignMs: 60_000, postMortemMs: 1_500, foreignMs: 18_000 };
+
+/** Runs events one after the other at time 0; effects are those of the last. */
+function outcomeOf(events: EnvironmentEvent[], owned = true): { state: EnvironmentState; effects: readonly EnvironmentEffect[] } {
+  let state = newEnvironment(owned, 20_000);
+  let effects: readonly EnvironmentEffect[] = [];
+  for (const event of events) ({ state, effects } = nextState(state, event, 0, LIMITS));
+  return { state, effects };
+}
+
+const connected: EnvironmentEvent = { type: "connected", state: "unassigned" };
+const idle: EnvironmentEvent[] = [connected, { type: "assigned" }];
+const busy: EnvironmentEvent[] = [...idle, { type: "sent", requestId: "a", until: 99 }];
+const result = (requestId: string, reusable = true): EnvironmentEvent => ({ type: "result", requestId, reusable });
+const retire: EnvironmentEvent = { type: "retire", reason: "replaced" };
+
+describe("what happens next", () => {
+  test.each<[string, EnvironmentEvent[], EnvironmentPhase, string[]]>([
+    ["a new agent is assigned at once", [connected], "assigning", ["assign"]],
+    ["an assigned environment is offered", idle, "idle", ["offer"]],
+    ["an agent that comes back with its assignment is offered", [{ type: "connected", state: "assigned" }], "idle", ["offer"]],
+    ["an agent that runs somebody else's event is left alone", [{ type: "connected", state: "busy" }], "foreign", []],
+    ["an agent that failed is replaced", [{ type: "connected", state: "failed" }], "retiring", ["startFailed", "shutdown", "deletePod"]],
+    ["a result frees the environment", [...busy, result("a")], "idle", ["answer", "offer"]],
+    [
+      "a runtime that cannot go on is replaced after its answer",
+      [...busy, result("a", false)],
+      "retiring",
+      ["answer", "shutdown", "deletePod"],
+    ],
+    ["a result of another event is never passed on", [...busy, result("b")], "retiring", ["fail", "disconnect", "deletePod"]],
+    ["a result without an event ends the connection", [...idle, result("a")], "retiring", ["withdraw", "disconnect", "deletePod"]],
+    ["an event that was not taken goes to another environment", [...busy, { type: "busy", requestId: "a" }], "foreign", ["requeue"]],
+    ["another gateway's event makes it unavailable", [...idle, { type: "stateChange", state: "busy" }], "foreign", ["withdraw"]],
+    [
+      "the end of another gateway's event makes it available",
+      [...idle, { type: "stateChange", state: "busy" }, { type: "stateChange", state: "assigned" }],
+      "idle",
+      ["offer"],
+    ],
+    [
+      "news from before our event arrived are ignored",
+      [...busy, { type: "stateChange", state: "busy" }, { type: "stateChange", state: "assigned" }],
+      "busy",
+      [],
+    ],
+    ["a connection lost while idle may come back", [...idle, { type: "disconnected" }], "starting", ["withdraw"]],
+    ["a connection lost during an event waits for the pod's own story", [...busy, { type: "disconnected" }], "lost", []],
+    [
+      "without one, the caller hears of the loss",
+      [...busy, { type: "disconnected" }, { type: "timeout" }],
+      "retiring",
+      ["fail", "disconnect", "deletePod"],
+    ],
+    [
+      "a kernel kill is reported as such",
+      [...busy, { type: "disconnected" }, { type: "podEnded", outOfMemory: true }],
+      "gone",
+      ["fail", "disconnect", "deletePod"],
+    ],
+    [
+      "an agent that reconnects after a loss does not revive the event",
+      [...busy, { type: "disconnected" }, { type: "connected", state: "busy" }],
+      "lost",
+      [],
+    ],
+    [
+      "no answer long after the time-out ends the environment",
+      [...busy, { type: "timeout" }],
+      "retiring",
+      ["fail", "disconnect", "deletePod"],
+    ],
+    ["an agent that never connects is given up", [{ type: "timeout" }], "retiring", ["startFailed", "disconnect", "deletePod"]],
+    [
+      "a failed assignment ends the environment",
+      [connected, { type: "assignmentFailed" }],
+      "retiring",
+      ["startFailed", "shutdown", "deletePod"],
+    ],
+    [
+      "a pod that ends before it served counts as a failed start",
+      [{ type: "podEnded", outOfMemory: false }],
+      "gone",
+      ["startFailed", "disconnect", "deletePod"],
+    ],
+    ["an idle environment is retired in order", [...idle, retire], "retiring", ["withdraw", "shutdown", "deletePod"]],
+    ["a busy one is retired after its event", [...busy, retire, result("a")], "retiring", ["answer", "shutdown", "deletePod"]],
+    [
+      "a pod that somebody deletes finishes its event",
+      [...busy, { type: "podTerminating" }, result("a")],
+      "retiring",
+      ["answer", "shutdown", "deletePod"],
+    ],
+    ["a retired agent that comes back is told to go", [...idle, retire, { type: "disconnected" }, connected], "retiring", ["shutdown"]],
+    ["nothing happens to what is gone", [{ type: "podEnded", outOfMemory: false }, connected], "gone", []],
+  ])("%s", (_, events, phase, effects) => {
+    const outcome = outcomeOf(events);
+    expect(outcome.state.phase).toBe(phase);
+    expect(outcome.effects.map((e) => e.type)).toEqual(effects);
+  });
+
+  test("a kernel kill and a lost connection are told apart", () => {
+    const why = (outOfMemory: boolean) => outcomeOf([...busy, { type: "disconnected" }, { type: "podEnded", outOfMemory }]).effects[0];
+    expect([why(true), why(false)]).toEqual([
+      { type: "fail", requestId: "a", why: "outOfMemory" },
+      { type: "fail", requestId: "a", why: "connectionLost" },
+    ]);
+  });
+});
+
+describe("without ownership", () => {
+  test.each<[string, EnvironmentEvent[], EnvironmentPhase, string[]]>([
+    ["a new agent waits for its owner's assignment", [connected], "starting", []],
+    ["its assignment by the owner is noticed", [connected, { type: "stateChange", state: "assigned" }], "idle", ["offer"]],
+    ["a pod that does not connect is the owner's business", [{ type: "timeout" }], "starting", []],
+    ["becoming the owner of a waiting agent assigns it", [connected, { type: "owned", owned: true }], "assigning", ["assign"]],
+    [
+      "becoming the owner of an idle environment offers it",
+      [
+        { type: "connected", state: "assigned" },
+        { type: "owned", owned: true },
+      ],
+      "idle",
+      ["offer"],
+    ],
+    [
+      "becoming the owner of a silent pod gives it time, then ends it",
+      [{ type: "timeout" }, { type: "owned", owned: true }, { type: "timeout" }],
+      "retiring",
+      ["startFailed", "disconnect", "deletePod"],
+    ],
+  ])("%s", (_, events, phase, effects) => {
+    const outcome = outcomeOf(events, false);
+    expect(outcome.state.phase).toBe(phase);
+    expect(outcome.effects.map((e) => e.type)).toEqual(effects);
+  });
+});
+
+const agentState = fc.constantFrom("unassigned" as const, "assigned" as const, "busy" as const, "failed" as const);
+const anything: fc.Arbitrary<EnvironmentEvent> = fc.oneof(
+  agentState.map((state) => ({ type: "connected" as const, state })),
+  fc.constant({ type: "disconnected" as const }),
+  fc.constant({ type: "assigned" as const }),
+  fc.constant({ type: "assignmentFailed" as const }),
+  fc.constantFrom("1", "2", "3").map((requestId) => ({ type: "sent" as const, requestId, until: 9 })),
+  fc.record({ type: fc.constant("result" as const), requestId: fc.constantFrom("1", "2", "3"), reusable: fc.boolean() }),
+  fc.constantFrom("1", "2", "3").map((requestId) => ({ type: "busy" as const, requestId })),
+  agentState.map((state) => ({ type: "stateChange" as const, state })),
+  fc.boolean().map((owned) => ({ type: "owned" as const, owned })),
+  fc.constant(retire),
+  fc.constant({ type: "podTerminating" as const }),
+  fc.boolean().map((outOfMemory) => ({ type: "podEnded" as const, outOfMemory })),
+  fc.constant({ type: "timeout" as const }),
+);
+
+test("whatever happens, each event ends exactly once, only its own result answers it, and what retired never serves again", () => {
+  fc.assert(
+    fc.property(fc.array(anything, { maxLength: 40 }), fc.boolean(), (events, owned) => {
+      let state = newEnvironment(owned, 0);
+      let running: string | undefined;
+      let available = false;
+      let over = false;
+      for (const event of events) {
+        // A gateway sends an event only to an environment that was offered to it.
+        if (event.type === "sent" && (!available || running !== undefined)) continue;
+        const next = nextState(state, event, 0, LIMITS);
+        if (event.type === "sent") [running, available] = [event.requestId, false];
+        for (const effect of next.effects) {
+          if (effect.type === "offer") {
+            expect(next.state.phase).toBe("idle");
+            available = true;
+          } else if (effect.type === "withdraw") {
+            expect(available).toBe(true);
+            available = false;
+          } else if (effect.type === "answer" || effect.type === "requeue" || effect.type === "fail") {
+            expect(effect.requestId).toBe(running);
+            if (effect.type === "answer") expect(event).toMatchObject({ type: "result", requestId: running });
+            running = undefined;
+          }
+        }
+        expect(next.state.phase === "busy" || next.state.phase === "lost").toBe(running !== undefined);
+        expect(available).toBe(next.state.phase === "idle");
+        if (over) expect(["retiring", "gone"]).toContain(next.state.phase);
+        over = next.state.phase === "retiring" || next.state.phase === "gone";
+        state = next.state;
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});

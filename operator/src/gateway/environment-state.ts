@@ -1,0 +1,326 @@
+/**
+ * The life of one environment as a gateway sees it, as a pure rule: what happened in, what to do out. An environment is one pod
+ * with one agent; the gateway that owns its function gives it events, the others only watch it.
+ */
+import type { AgentState, Shutdown } from "../api/environment-protocol.ts";
+
+/**
+ * - `starting`: the pod is there, its agent is not connected (yet, or again), or waits for its assignment
+ * - `assigning`: the assignment was sent
+ * - `idle`: takes an event
+ * - `busy`: runs an event of ours
+ * - `foreign`: runs an event of another gateway, or one of a gateway that is gone
+ * - `lost`: the connection broke while an event of ours ran; the pod's status may still say why
+ * - `retiring`: takes nothing more; its pod is being deleted
+ * - `gone`: nothing is left of it
+ */
+export type EnvironmentPhase = "starting" | "assigning" | "idle" | "busy" | "foreign" | "lost" | "retiring" | "gone";
+
+export type RetireReason = Shutdown["reason"];
+
+export interface EnvironmentState {
+  phase: EnvironmentPhase;
+  /** Whether this gateway owns the function and so decides about the environment. */
+  owned: boolean;
+  connected: boolean;
+  /** The event of ours that runs or was lost. */
+  requestId?: string;
+  /** Retire once the event is over. */
+  retire?: RetireReason;
+  /** Monotonic milliseconds by which something must have happened; then a `timeout` is due. */
+  until?: number;
+}
+
+/** How long things may take, milliseconds. */
+export interface EnvironmentLimits {
+  /** From the pod's creation to its agent's first connection. */
+  startMs: number;
+  /** For an agent to come back after its connection broke without an event. */
+  reconnectMs: number;
+  /** From the assignment to the first request for an event: package, initialisation (Lambda: 10 s). */
+  assignMs: number;
+  /** For the pod's status to say why a connection broke. */
+  postMortemMs: number;
+  /** Longest event of another gateway: the function's time-out and a margin. */
+  foreignMs: number;
+}
+
+export type EnvironmentEvent =
+  | { type: "connected"; state: AgentState }
+  | { type: "disconnected" }
+  | { type: "assigned" }
+  | { type: "assignmentFailed" }
+  | { type: "sent"; requestId: string; until: number }
+  | { type: "result"; requestId: string; reusable: boolean }
+  | { type: "busy"; requestId: string }
+  | { type: "stateChange"; state: AgentState }
+  | { type: "owned"; owned: boolean }
+  | { type: "retire"; reason: RetireReason }
+  | { type: "podTerminating" }
+  | { type: "podEnded"; outOfMemory: boolean }
+  | { type: "timeout" };
+
+export type EnvironmentEffect =
+  /** Send the assignment. */
+  | { type: "assign" }
+  /** It can take an event now. */
+  | { type: "offer" }
+  /** It can take none any more. */
+  | { type: "withdraw" }
+  /** The event was not taken; nothing ran. */
+  | { type: "requeue"; requestId: string }
+  /** The event's result is the frame that just came. */
+  | { type: "answer"; requestId: string }
+  /** The event ended without a result. */
+  | { type: "fail"; requestId: string; why: "connectionLost" | "outOfMemory" | "protocol" | "noAnswer" }
+  /** It never came to its first event. */
+  | { type: "startFailed"; why: "timeout" | "ended" | "assignment" | "failed" }
+  | { type: "shutdown"; reason: RetireReason }
+  /** Delete the pod; at once, without waiting for its agent, when that does not answer. */
+  | { type: "deletePod"; now: boolean }
+  /** End the connection: the other side does not keep to the protocol. */
+  | { type: "disconnect" };
+
+export interface Transition {
+  state: EnvironmentState;
+  effects: readonly EnvironmentEffect[];
+}
+
+const NOTHING: readonly EnvironmentEffect[] = [];
+const FRAMES: ReadonlySet<EnvironmentEvent["type"]> = new Set(["assigned", "assignmentFailed", "result", "busy", "stateChange"]);
+const OFFER: readonly EnvironmentEffect[] = [{ type: "offer" }];
+
+/** A pod that was just made or found. `until` is when its agent must have connected. */
+export function newEnvironment(owned: boolean, until: number): EnvironmentState {
+  return { phase: "starting", owned, connected: false, until };
+}
+
+/** What an event changes. @param now monotonic milliseconds */
+export function nextState(state: EnvironmentState, event: EnvironmentEvent, now: number, limits: EnvironmentLimits): Transition {
+  if (state.phase === "gone") return stay(state);
+  // Frames come over a connection, and those that were under way when the environment was given up change nothing.
+  if (FRAMES.has(event.type) && (!state.connected || state.phase === "retiring")) return stay(state);
+  if (event.type === "connected" && state.connected) return stay(state);
+  switch (event.type) {
+    case "sent":
+      return { state: { ...rest(state), phase: "busy", requestId: event.requestId, until: event.until }, effects: NOTHING };
+    case "result":
+      return onResult(state, event);
+    case "busy":
+      return onBusy(state, event.requestId, now, limits);
+    case "connected":
+      return onConnected({ ...state, connected: true }, event.state, now, limits);
+    case "disconnected":
+      return onDisconnected({ ...state, connected: false }, now, limits);
+    case "assigned":
+      return state.phase === "assigning" ? becomeIdle(state) : stay(state);
+    case "assignmentFailed":
+      return state.phase === "assigning" ? retireNow(state, "failed", [{ type: "startFailed", why: "assignment" }]) : protocolError(state);
+    case "stateChange":
+      return onStateChange(state, event.state, now, limits);
+    case "owned":
+      return onOwned(state, event.owned, now, limits);
+    case "retire":
+      return onRetire(state, event.reason);
+    case "podTerminating":
+      return onTerminating(state);
+    case "podEnded":
+      return onEnded(state, event.outOfMemory);
+    case "timeout":
+      return onTimeout(state);
+  }
+}
+
+function stay(state: EnvironmentState): Transition {
+  return { state, effects: NOTHING };
+}
+
+/** The state without what belonged to the last phase. */
+function rest({ phase, owned, connected, retire }: EnvironmentState): EnvironmentState {
+  return { phase, owned, connected, ...(retire === undefined ? {} : { retire }) };
+}
+
+function onResult(state: EnvironmentState, { requestId, reusable }: { requestId: string; reusable: boolean }): Transition {
+  // The answer of an event must never reach another event's caller.
+  if (state.phase !== "busy" || state.requestId !== requestId) return protocolError(state);
+  const answer: EnvironmentEffect = { type: "answer", requestId };
+  if (!reusable) return retireNow(state, "failed", [answer]);
+  if (state.retire !== undefined) return retireNow(state, state.retire, [answer]);
+  return { state: { ...rest(state), phase: "idle" }, effects: [answer, ...OFFER] };
+}
+
+function onBusy(state: EnvironmentState, requestId: string, now: number, limits: EnvironmentLimits): Transition {
+  if (state.phase !== "busy" || state.requestId !== requestId) return protocolError(state);
+  return {
+    state: { ...rest(state), phase: "foreign", until: now + limits.foreignMs },
+    effects: [{ type: "requeue", requestId }],
+  };
+}
+
+function onConnected(state: EnvironmentState, agent: AgentState, now: number, limits: EnvironmentLimits): Transition {
+  if (state.phase === "retiring") return { state, effects: [{ type: "shutdown", reason: state.retire ?? "replaced" }] };
+  // It came back, but the event's caller was given up when it went.
+  if (state.phase === "lost") return stay(state);
+  switch (agent) {
+    case "unassigned":
+      if (!state.owned) return { state: { ...rest(state), phase: "starting" }, effects: NOTHING };
+      return { state: { ...rest(state), phase: "assigning", until: now + limits.assignMs }, effects: [{ type: "assign" }] };
+    case "assigned":
+      return becomeIdle(state);
+    case "busy":
+      return { state: { ...rest(state), phase: "foreign", until: now + limits.foreignMs }, effects: NOTHING };
+    case "failed":
+      return retireNow(state, "failed", [{ type: "startFailed", why: "failed" }]);
+  }
+}
+
+function onDisconnected(state: EnvironmentState, now: number, limits: EnvironmentLimits): Transition {
+  switch (state.phase) {
+    case "busy":
+      return { state: { ...state, phase: "lost", until: now + limits.postMortemMs }, effects: NOTHING };
+    case "idle":
+      return { state: { ...rest(state), phase: "starting", until: now + limits.reconnectMs }, effects: [{ type: "withdraw" }] };
+    case "foreign":
+    case "assigning":
+      return { state: { ...rest(state), phase: "starting", until: now + limits.reconnectMs }, effects: NOTHING };
+    default:
+      return stay(state);
+  }
+}
+
+function onStateChange(state: EnvironmentState, agent: AgentState, now: number, limits: EnvironmentLimits): Transition {
+  // While an event of ours is on its way, the agent's answer to it decides, not what it said before it got it.
+  if (state.phase === "busy" || state.phase === "lost" || state.phase === "retiring") return stay(state);
+  switch (agent) {
+    case "assigned":
+      return state.phase === "idle" ? stay(state) : becomeIdle(state);
+    case "busy":
+      return {
+        state: { ...rest(state), phase: "foreign", until: now + limits.foreignMs },
+        effects: state.phase === "idle" ? [{ type: "withdraw" }] : NOTHING,
+      };
+    case "failed":
+      return retireNow(state, "failed", state.phase === "idle" ? [{ type: "withdraw" }] : NOTHING);
+    case "unassigned":
+      return stay(state);
+  }
+}
+
+function onOwned(state: EnvironmentState, owned: boolean, now: number, limits: EnvironmentLimits): Transition {
+  if (state.owned === owned) return stay(state);
+  const changed = { ...state, owned };
+  if (!owned) return { state: changed, effects: NOTHING };
+  if (changed.phase === "idle") return { state: changed, effects: OFFER };
+  if (changed.phase !== "starting") return { state: changed, effects: NOTHING };
+  if (!changed.connected) return { state: { ...changed, until: now + limits.startMs }, effects: NOTHING };
+  return { state: { ...rest(changed), phase: "assigning", until: now + limits.assignMs }, effects: [{ type: "assign" }] };
+}
+
+function onRetire(state: EnvironmentState, reason: RetireReason): Transition {
+  switch (state.phase) {
+    case "busy":
+    case "foreign":
+    case "lost":
+      return { state: { ...state, retire: state.retire ?? reason }, effects: NOTHING };
+    case "retiring":
+      return stay(state);
+    case "idle":
+      return retireNow(state, reason, [{ type: "withdraw" }]);
+    default:
+      return retireNow(state, reason, NOTHING);
+  }
+}
+
+/** Somebody deletes the pod: the event that runs may end (the grace period is longer than any), and nothing comes after it. */
+function onTerminating(state: EnvironmentState): Transition {
+  switch (state.phase) {
+    case "retiring":
+      return stay(state);
+    case "busy":
+    case "foreign":
+    case "lost":
+      return { state: { ...state, retire: state.retire ?? "drain" }, effects: NOTHING };
+    case "idle":
+      return {
+        state: { ...rest(state), phase: "retiring", retire: "drain" },
+        effects: [{ type: "withdraw" }, { type: "shutdown", reason: "drain" }],
+      };
+    default:
+      return { state: { ...rest(state), phase: "retiring", retire: "drain" }, effects: [{ type: "startFailed", why: "ended" }] };
+  }
+}
+
+function onEnded(state: EnvironmentState, outOfMemory: boolean): Transition {
+  const gone: EnvironmentState = { phase: "gone", owned: state.owned, connected: state.connected };
+  const cleanup: EnvironmentEffect[] = [{ type: "disconnect" }, { type: "deletePod", now: true }];
+  switch (state.phase) {
+    case "busy":
+    case "lost":
+      return {
+        state: gone,
+        effects: [{ type: "fail", requestId: state.requestId ?? "", why: outOfMemory ? "outOfMemory" : "connectionLost" }, ...cleanup],
+      };
+    case "idle":
+      return { state: gone, effects: [{ type: "withdraw" }, ...cleanup] };
+    case "starting":
+    case "assigning":
+      return { state: gone, effects: [{ type: "startFailed", why: "ended" }, ...cleanup] };
+    default:
+      return { state: gone, effects: cleanup };
+  }
+}
+
+function onTimeout(state: EnvironmentState): Transition {
+  if (state.until === undefined) return stay(state);
+  switch (state.phase) {
+    case "lost":
+      return retireLost(state, "connectionLost");
+    case "busy":
+      return retireLost(state, "noAnswer");
+    case "starting":
+    case "assigning":
+      // Whoever does not own it leaves it to the owner.
+      if (!state.owned) return { state: withoutDeadline(state), effects: NOTHING };
+      return retireLostAgent(state, [{ type: "startFailed", why: "timeout" }]);
+    case "foreign":
+      if (!state.owned) return { state: withoutDeadline(state), effects: NOTHING };
+      return retireLostAgent(state, NOTHING);
+    default:
+      return { state: withoutDeadline(state), effects: NOTHING };
+  }
+}
+
+function withoutDeadline(state: EnvironmentState): EnvironmentState {
+  const { until: _until, ...without } = state;
+  return without;
+}
+
+function becomeIdle(state: EnvironmentState): Transition {
+  if (state.retire !== undefined) return retireNow(state, state.retire, NOTHING);
+  return { state: { ...rest(state), phase: "idle" }, effects: OFFER };
+}
+
+/** Ends an environment whose agent answers. */
+function retireNow(state: EnvironmentState, reason: RetireReason, first: readonly EnvironmentEffect[]): Transition {
+  const next: EnvironmentState = { ...rest(state), phase: "retiring", retire: reason };
+  const goodbye: EnvironmentEffect[] = state.connected ? [{ type: "shutdown", reason }] : [];
+  return { state: next, effects: [...first, ...goodbye, { type: "deletePod", now: !state.connected }] };
+}
+
+/** Ends an environment whose agent does not answer. */
+function retireLostAgent(state: EnvironmentState, first: readonly EnvironmentEffect[]): Transition {
+  return {
+    state: { ...rest(state), phase: "retiring", retire: "failed" },
+    effects: [...first, { type: "disconnect" }, { type: "deletePod", now: true }],
+  };
+}
+
+function retireLost(state: EnvironmentState, why: "connectionLost" | "noAnswer"): Transition {
+  return retireLostAgent(state, [{ type: "fail", requestId: state.requestId ?? "", why }]);
+}
+
+function protocolError(state: EnvironmentState): Transition {
+  if (state.phase === "busy" || state.phase === "lost")
+    return retireLostAgent(state, [{ type: "fail", requestId: state.requestId ?? "", why: "protocol" }]);
+  return retireLostAgent(state, state.phase === "idle" ? [{ type: "withdraw" }] : NOTHING);
+}
