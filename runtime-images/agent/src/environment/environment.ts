@@ -1,0 +1,472 @@
+/**
+ * One execution environment: what it was assigned, the runtime in it, and the one event at a time that it serves.
+ *
+ * The runtime goes through these phases; an event can be taken in all but `failed` and waits until the runtime is `ready`:
+ *
+ *     down ─start→ starting ─next→ ready ─event→ running ─response→ finishing ─next→ ready
+ *                     │                              └─time-out, exit→ stopping ─→ starting
+ *                     └─error, exit→ failed          (a start that takes too long goes back to down and is tried again by the
+ *                                                     next event, within that event's own limit, as Lambda does)
+ */
+import type {
+  AgentState,
+  Assigned,
+  Assignment,
+  AssignmentFailed,
+  Invoke,
+  Result,
+} from "../../../../operator/src/api/environment-protocol.ts";
+import { billedDurationMs, type Failure, type Usage } from "../../../../operator/src/domain/billing.ts";
+import { FREEZE_DELAY_MS, INIT_LIMIT_MS, MEMORY_SAMPLE_MS, SETTLE_MS } from "../limits.ts";
+import type { FunctionLog } from "../logs/function-log.ts";
+import { PlatformRecords } from "../logs/records.ts";
+import { packageFailure } from "../package/package-error.ts";
+import { RuntimeApi } from "../runtime-api/server.ts";
+import { type Exit, errorBody, exited, notStarted, type PlatformError, RESPONSE_TOO_LARGE, timedOut } from "./failures.ts";
+import { toMib } from "./memory.ts";
+import type { Processes } from "./processes.ts";
+import { RuntimeProcess } from "./runtime-process.ts";
+import { runtimeVariables } from "./variables.ts";
+
+type Phase = "down" | "starting" | "ready" | "running" | "finishing" | "stopping" | "failed";
+
+/** How an assignment went. A body is Lambda's error object. */
+export type AssignOutcome = { assigned: Assigned } | { failed: AssignmentFailed; body: Uint8Array[] };
+
+/** Takes the end of an event. The body is in pieces. */
+export type Respond = (result: Result, body: Uint8Array[]) => void;
+
+export interface EnvironmentOptions {
+  runtime: string;
+  runtimeRoot: string;
+  taskRoot: string;
+  cgroupRoot: string;
+  /** Descriptor that the runtime's stdout and stderr go to. */
+  outputFd: number;
+  functionLog: FunctionLog;
+  processes: Processes;
+  /** Wall clock. */
+  now: () => Date;
+  /** Milliseconds on a clock that never goes back. */
+  monotonic: () => number;
+  onState: (state: AgentState) => void;
+  /** Something worth a line in the agent's own log. */
+  onNote: (message: string, fields: Record<string, unknown>) => void;
+}
+
+interface TakenEvent {
+  invoke: Invoke;
+  payload: Uint8Array;
+  respond: Respond;
+  /** When its time began, on the monotonic clock; set when it is handed over, or on arrival if the runtime had to be started for it. */
+  startedAt: number | undefined;
+  /** The same as an end in epoch milliseconds. */
+  deadlineMs: number;
+}
+
+/** What the function or the platform ended an event with, when it was no success. */
+interface Ending {
+  errorType: string;
+  /** Set when it was the platform. */
+  platform?: PlatformError;
+}
+
+export class Environment {
+  readonly #options: EnvironmentOptions;
+  readonly #log: FunctionLog;
+  readonly #api: RuntimeApi;
+  #apiAddress = "";
+  #state: AgentState = "unassigned";
+  #phase: Phase = "down";
+  #assignment: Assignment | undefined;
+  #records: PlatformRecords;
+  #process: RuntimeProcess | undefined;
+  #event: TakenEvent | undefined;
+  /** Resolves the assignment; there until the first start has succeeded or failed. */
+  #assigning: ((outcome: AssignOutcome) => void) | undefined;
+  #startedAt = 0;
+  /** Milliseconds of the first start; taken by the first event's report. */
+  #initDurationMs: number | undefined;
+  /** Whether the runtime is started again as soon as it has stopped. */
+  #restart = false;
+  #frozen = false;
+  #draining: (() => void) | undefined;
+  #maxMemoryBytes = 0;
+  #initTimer: NodeJS.Timeout | undefined;
+  #deadlineTimer: NodeJS.Timeout | undefined;
+  #freezeTimer: NodeJS.Timeout | undefined;
+  #memoryTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: EnvironmentOptions) {
+    this.#options = options;
+    this.#log = options.functionLog;
+    this.#records = new PlatformRecords("Text", options.now);
+    this.#api = new RuntimeApi({
+      ready: () => this.#onReady(),
+      response: (body) => this.#onResponse(body),
+      error: (errorType, body) => this.#onResponse(body, { errorType }),
+      tooLarge: () =>
+        this.#onResponse([errorBody(RESPONSE_TOO_LARGE)], { errorType: RESPONSE_TOO_LARGE.errorType, platform: RESPONSE_TOO_LARGE }),
+      initError: (errorType, body) => this.#onInitFailed(errorType, body),
+    });
+  }
+
+  /** Opens the Runtime API. */
+  async listen(port: number): Promise<void> {
+    this.#apiAddress = await this.#api.listen(port);
+  }
+
+  get state(): AgentState {
+    return this.#state;
+  }
+
+  get assignmentId(): string | undefined {
+    return this.#assignment?.assignmentId;
+  }
+
+  /** Whether an event is running. */
+  get busy(): boolean {
+    return this.#event !== undefined;
+  }
+
+  /**
+   * Becomes a function. To be called once.
+   * @param preparePackage puts the function's code in its place
+   */
+  async assign(assignment: Assignment, preparePackage: () => Promise<void>): Promise<AssignOutcome> {
+    this.#assignment = assignment;
+    this.#setState("busy");
+    const { promise, resolve } = Promise.withResolvers<AssignOutcome>();
+    this.#assigning = resolve;
+    const { format } = assignment.logging;
+    this.#records = new PlatformRecords(format, this.#options.now);
+    this.#log.configure(format, this.#records);
+    try {
+      await preparePackage();
+    } catch (error) {
+      this.#phase = "failed";
+      const { errorType, message } = packageFailure(error);
+      this.#settleAssignment({ failed: { assignmentId: assignment.assignmentId, kind: "package", errorType, message }, body: [] });
+      this.#setState("failed");
+      return await promise;
+    }
+    this.#start();
+    return await promise;
+  }
+
+  /**
+   * Takes an event.
+   * @returns false when it cannot: nothing is assigned yet, another event is running, or the environment is done for
+   */
+  invoke(invoke: Invoke, payload: Uint8Array, respond: Respond): boolean {
+    const unable = this.#event || this.#assigning || this.#draining || this.#assignment === undefined || this.#phase === "failed";
+    if (unable || this.#state === "failed" || this.#state === "unassigned") return false;
+    this.#event = { invoke, payload, respond, startedAt: undefined, deadlineMs: 0 };
+    this.#setState("busy");
+    this.#log.beginEvent(invoke.requestId, invoke.logTail);
+    this.#log.platform(this.#records.start(invoke.requestId, this.#assignment?.version ?? ""));
+    switch (this.#phase) {
+      case "ready":
+        // A runtime that has ended, while its last words are still read, takes nothing.
+        if (this.#process) this.#handOver(this.#event);
+        break;
+      case "down":
+        this.#beginTime(this.#event);
+        this.#start();
+        break;
+      case "starting":
+      case "stopping":
+        // From here on the event's own limit holds, and the start counts as part of it.
+        clearTimeout(this.#initTimer);
+        this.#beginTime(this.#event);
+    }
+    return true;
+  }
+
+  /** Takes no further event; resolves when the running one was answered and the runtime is killed. */
+  async drain(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#draining = resolve;
+    if (this.#event === undefined) resolve();
+    await promise;
+    for (const timer of [this.#initTimer, this.#deadlineTimer, this.#freezeTimer, this.#memoryTimer]) clearTimeout(timer);
+    this.#phase = "failed";
+    this.#log.catchUp();
+    this.#killProcesses();
+    this.#api.close();
+  }
+
+  // --- the runtime's life ---
+
+  #start(): void {
+    const assignment = this.#assignment;
+    if (assignment === undefined || this.#draining) return;
+    const { runtime, runtimeRoot, taskRoot, cgroupRoot, outputFd } = this.#options;
+    this.#phase = "starting";
+    this.#startedAt = this.#options.monotonic();
+    this.#api.reset();
+    const started: RuntimeProcess = new RuntimeProcess({
+      runtimeRoot,
+      taskRoot,
+      cgroupRoot,
+      outputFd,
+      variables: runtimeVariables({ assignment, runtime, runtimeApi: this.#apiAddress, taskRoot, runtimeRoot }),
+      onExit: (exit) => void this.#onExit(started, exit),
+      onStartError: (error) => {
+        const failure = notStarted(this.#event?.invoke.requestId, error.message);
+        this.#onInitFailed(failure.errorType, [errorBody(failure)], failure);
+      },
+    });
+    this.#process = started;
+    clearTimeout(this.#initTimer);
+    if (this.#event === undefined) this.#initTimer = setTimeout(() => this.#onInitTimeout(), INIT_LIMIT_MS[assignment.initializationType]);
+  }
+
+  /** Kills everything. The runtime's end is noticed by {@link Environment.#onExit}, which goes on from there. */
+  #kill(restart: boolean): void {
+    this.#restart = restart;
+    this.#phase = "stopping";
+    clearTimeout(this.#initTimer);
+    this.#noteMemory();
+    this.#killProcesses();
+    this.#log.catchUp();
+    this.#api.reset();
+    if (this.#process === undefined) this.#stopped();
+  }
+
+  #stopped(): void {
+    if (this.#restart || this.#event) this.#start();
+    else this.#phase = "down";
+  }
+
+  async #onExit(process: RuntimeProcess, exit: Exit): Promise<void> {
+    if (process !== this.#process) return;
+    this.#process = undefined;
+    if (this.#phase === "failed") return;
+    if (this.#phase === "stopping") {
+      this.#stopped();
+      return;
+    }
+    // What it left behind must not live on beside its successor.
+    this.#killProcesses();
+    // It may have answered just before it ended; that is still on its way.
+    if (this.#phase === "running" || this.#phase === "starting") await this.#api.settled(SETTLE_MS);
+    if (this.#process !== undefined) return;
+    this.#log.catchUp();
+    this.#api.reset();
+    switch (this.#phase) {
+      case "starting": {
+        const failure = exited(this.#event?.invoke.requestId, exit);
+        this.#onInitFailed(failure.errorType, [errorBody(failure)], failure);
+        break;
+      }
+      case "running": {
+        const event = this.#event;
+        if (event === undefined) return;
+        const failure = exited(event.invoke.requestId, exit);
+        if (exit.outOfMemory) this.#maxMemoryBytes = Number.POSITIVE_INFINITY;
+        this.#complete(event, [errorBody(failure)], { errorType: failure.errorType, platform: failure });
+        this.#start();
+        break;
+      }
+      case "finishing":
+        clearTimeout(this.#deadlineTimer);
+        this.#options.onNote("the runtime ended after it had answered; it is started again", { ...exit });
+        if (this.#event) this.#beginTime(this.#event);
+        this.#start();
+        break;
+      case "ready":
+        // Not started again at once: one that always ends here would never stop being started.
+        this.#options.onNote("the runtime ended while it waited for an event; the next event starts it again", { ...exit });
+        this.#phase = "down";
+        if (this.#event) {
+          this.#beginTime(this.#event);
+          this.#start();
+        }
+    }
+  }
+
+  #onInitTimeout(): void {
+    const durationMs = this.#options.monotonic() - this.#startedAt;
+    this.#kill(false);
+    this.#log.platform(this.#records.initReport(durationMs, "init", { status: "timeout" }));
+    this.#settleAssignment({ assigned: { assignmentId: this.assignmentId ?? "", initDurationMs: durationMs } });
+    this.#setState("assigned");
+  }
+
+  /** @param platform set when it was not the runtime that told */
+  #onInitFailed(errorType: string, body: Uint8Array[], platform?: PlatformError): void {
+    if (this.#phase !== "starting") return;
+    const durationMs = this.#options.monotonic() - this.#startedAt;
+    clearTimeout(this.#initTimer);
+    this.#phase = "failed";
+    this.#noteMemory();
+    this.#log.catchUp();
+    this.#killProcesses();
+    this.#log.platform(this.#records.initReport(durationMs, this.#event ? "invoke" : "init", { status: "error", errorType }));
+    const message = platform?.message ?? "The function's code or its runtime failed to start.";
+    this.#settleAssignment({
+      failed: { assignmentId: this.assignmentId ?? "", kind: "initError", errorType, message, initDurationMs: durationMs },
+      body,
+    });
+    if (this.#event) this.#complete(this.#event, body, platform ? { errorType, platform } : { errorType });
+    this.#setState("failed");
+  }
+
+  #settleAssignment(outcome: AssignOutcome): void {
+    this.#assigning?.(outcome);
+    this.#assigning = undefined;
+  }
+
+  // --- an event's life ---
+
+  #onReady(): void {
+    if (this.#phase === "starting") {
+      clearTimeout(this.#initTimer);
+      const durationMs = this.#options.monotonic() - this.#startedAt;
+      if (this.#assigning) {
+        this.#initDurationMs = durationMs;
+        this.#settleAssignment({ assigned: { assignmentId: this.assignmentId ?? "", initDurationMs: durationMs } });
+        this.#setState("assigned");
+      }
+    } else if (this.#phase === "finishing") clearTimeout(this.#deadlineTimer);
+    else return;
+    this.#phase = "ready";
+    if (this.#event) this.#handOver(this.#event);
+    else this.#freezeTimer = setTimeout(() => this.#freeze(), FREEZE_DELAY_MS);
+  }
+
+  #handOver(event: TakenEvent): void {
+    clearTimeout(this.#freezeTimer);
+    if (event.startedAt === undefined) this.#beginTime(event);
+    this.#phase = "running";
+    const { requestId, invokedFunctionArn, traceId, clientContext, cognitoIdentity } = event.invoke;
+    this.#api.deliver({
+      requestId,
+      invokedFunctionArn,
+      deadlineMs: event.deadlineMs,
+      payload: event.payload,
+      ...(traceId === undefined ? {} : { traceId }),
+      ...(clientContext === undefined ? {} : { clientContext }),
+      ...(cognitoIdentity === undefined ? {} : { cognitoIdentity }),
+    });
+    // After the event was sent, so that the runtime wakes up once and finds it.
+    this.#stayAwake();
+    this.#memoryTimer = setInterval(() => this.#process?.memory?.sample(), MEMORY_SAMPLE_MS);
+  }
+
+  #beginTime(event: TakenEvent): void {
+    const limitMs = (this.#assignment?.timeout ?? 0) * 1000;
+    event.startedAt = this.#options.monotonic();
+    event.deadlineMs = this.#options.now().getTime() + limitMs;
+    clearTimeout(this.#deadlineTimer);
+    this.#deadlineTimer = setTimeout(() => this.#onDeadline(), limitMs);
+  }
+
+  #onResponse(body: Uint8Array[], ending?: Ending): void {
+    const event = this.#event;
+    if (this.#phase !== "running" || event === undefined) return;
+    this.#phase = "finishing";
+    this.#complete(event, body, ending);
+  }
+
+  #onDeadline(): void {
+    const event = this.#event;
+    const timeout = this.#assignment?.timeout ?? 0;
+    if (event === undefined || event.startedAt === undefined) {
+      // Answered, but the runtime never asked for the next event.
+      this.#options.onNote("the runtime did not ask for the next event before its time limit; it is started again", {});
+      this.#kill(true);
+      if (event) this.#beginTime(event);
+      return;
+    }
+    const failure = timedOut(event.invoke.requestId, timeout);
+    // Ended before it is answered: nothing of it runs on beside the next event, nor writes to its log.
+    const ending = { errorType: failure.errorType, platform: failure };
+    if (this.#phase !== "stopping") {
+      // No longer waiting for a runtime, so that the next start has the limit of a start.
+      this.#event = undefined;
+      this.#kill(true);
+    }
+    this.#complete(event, [errorBody(failure)], ending);
+  }
+
+  #complete(event: TakenEvent, body: Uint8Array[], ending?: Ending): void {
+    const { invoke } = event;
+    const timeout = ending?.errorType === "Sandbox.Timedout" && ending.platform !== undefined;
+    const limitMs = (this.#assignment?.timeout ?? 0) * 1000;
+    const usage: Usage = {
+      durationMs: timeout ? limitMs : this.#options.monotonic() - (event.startedAt ?? this.#startedAt),
+      ...(this.#initDurationMs === undefined ? {} : { initDurationMs: this.#initDurationMs }),
+      memorySizeMb: this.#assignment?.memorySize ?? 0,
+      maxMemoryMb: this.#maxMemoryMb(),
+    };
+    this.#initDurationMs = undefined;
+    this.#event = undefined;
+    clearInterval(this.#memoryTimer);
+    // After an answer it goes on until the runtime asks for the next event.
+    if (this.#phase !== "finishing") clearTimeout(this.#deadlineTimer);
+    const result: Result = {
+      requestId: invoke.requestId,
+      ...(ending ? { functionError: "Unhandled", errorType: ending.errorType } : {}),
+      billedMs: billedDurationMs(usage),
+      reusable: this.#phase !== "failed" && this.#draining === undefined,
+      ...resultUsage(usage),
+    };
+    const failure: Failure | undefined = ending?.platform && { status: timeout ? "timeout" : "error", errorType: ending.errorType };
+    // A caller that does not want the log does not wait for it.
+    if (!invoke.logTail) event.respond(result, body);
+    this.#log.catchUp();
+    const why = ending?.platform && this.#records.failure(invoke.requestId, ending.platform.errorType, ending.platform.message);
+    if (why !== undefined) this.#log.platform(why);
+    this.#log.platform(this.#records.report(invoke.requestId, usage, failure));
+    const logTail = this.#log.takeTail();
+    if (invoke.logTail) event.respond(logTail === undefined ? result : { ...result, logTail }, body);
+    if (this.#phase !== "failed") this.#setState("assigned");
+    this.#draining?.();
+  }
+
+  // --- freeze and memory ---
+
+  #freeze(): void {
+    if (this.#phase !== "ready" || this.#event) return;
+    this.#log.catchUp();
+    this.#frozen = true;
+    this.#options.processes.signal("SIGSTOP");
+  }
+
+  #stayAwake(): void {
+    clearTimeout(this.#freezeTimer);
+    if (!this.#frozen) return;
+    this.#frozen = false;
+    this.#options.processes.signal("SIGCONT");
+  }
+
+  /** Those that are stopped die without running again. */
+  #killProcesses(): void {
+    clearTimeout(this.#freezeTimer);
+    this.#frozen = false;
+    this.#options.processes.signal("SIGKILL");
+  }
+
+  #noteMemory(): void {
+    this.#maxMemoryBytes = Math.max(this.#maxMemoryBytes, this.#process?.memory?.peak() ?? 0);
+  }
+
+  /** Never more than the function has: the agent's allowance is not the function's. */
+  #maxMemoryMb(): number {
+    this.#noteMemory();
+    return Math.min(toMib(this.#maxMemoryBytes), this.#assignment?.memorySize ?? 0);
+  }
+
+  #setState(state: AgentState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#options.onState(state);
+  }
+}
+
+function resultUsage(usage: Usage): Pick<Result, "durationMs" | "initDurationMs" | "maxMemoryMb"> {
+  const { durationMs, initDurationMs, maxMemoryMb } = usage;
+  return { durationMs, maxMemoryMb, ...(initDurationMs === undefined ? {} : { initDurationMs }) };
+}

@@ -1,0 +1,88 @@
+/** How much memory a runtime and its children use, and whether the kernel killed for lack of it. */
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { descendantsOf } from "./processes.ts";
+
+const MIB = 1024 * 1024;
+
+/**
+ * Resident memory of one runtime process, its peak as the kernel keeps it, and of the whole tree, as sampled. The cgroup's own
+ * peak is no use: it counts the page cache and the agent.
+ */
+export class MemoryMeter {
+  readonly #pid: number;
+  #statusFd: number | undefined;
+  readonly #buffer = Buffer.allocUnsafe(4096);
+  #peakBytes = 0;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    try {
+      this.#statusFd = openSync(`/proc/${pid}/status`, "r");
+    } catch {
+      // It has ended already.
+      this.#statusFd = undefined;
+    }
+  }
+
+  /** Peak in bytes: reads one open file, so it is cheap enough for every event. */
+  peak(): number {
+    if (this.#statusFd !== undefined) {
+      try {
+        const length = readSync(this.#statusFd, this.#buffer, 0, this.#buffer.length, 0);
+        this.#raise(statusBytes(this.#buffer.toString("latin1", 0, length), "VmHWM"));
+      } catch {
+        // ESRCH: ended; what was seen before stays.
+      }
+    }
+    return this.#peakBytes;
+  }
+
+  /** Looks at the process and everything below it. */
+  sample(): void {
+    this.#raise([this.#pid, ...descendantsOf(this.#pid)].reduce((sum, pid) => sum + residentBytes(pid), 0));
+  }
+
+  close(): void {
+    if (this.#statusFd !== undefined) closeSync(this.#statusFd);
+    this.#statusFd = undefined;
+  }
+
+  #raise(bytes: number): void {
+    if (bytes > this.#peakBytes) this.#peakBytes = bytes;
+  }
+}
+
+/** Whole MiB, rounded up. */
+export function toMib(bytes: number): number {
+  return Math.ceil(bytes / MIB);
+}
+
+/** A field of /proc/PID/status in bytes; 0 when it is not there: a process that ended has no memory. */
+export function statusBytes(status: string, field: "VmHWM" | "VmRSS"): number {
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status);
+  return match ? Number(match[1]) * 1024 : 0;
+}
+
+function residentBytes(pid: number): number {
+  try {
+    return statusBytes(readFileSync(`/proc/${pid}/status`, "latin1"), "VmRSS");
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * Kills for lack of memory in this container since it started, from either version of cgroups; 0 where neither can be read.
+ * The kernel counts before it kills, so the count is there when the death is noticed.
+ */
+export function oomKills(cgroupRoot: string): number {
+  for (const file of ["memory.events", "memory/memory.oom_control"]) {
+    try {
+      const match = /^oom_kill (\d+)$/m.exec(readFileSync(`${cgroupRoot}/${file}`, "latin1"));
+      if (match) return Number(match[1]);
+    } catch {
+      // The other version.
+    }
+  }
+  return 0;
+}

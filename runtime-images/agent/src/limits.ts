@@ -1,0 +1,71 @@
+/** Every size and time that bounds the agent, in one place. Milliseconds and bytes unless the name says otherwise. */
+
+/** Largest response or error a runtime may post: 6 MiB and 100 bytes (the emulator's `MaxPayloadSize`). */
+export const MAX_RESPONSE_BYTES = 6_291_556;
+
+/** Largest header block of the Runtime API: AWS's clients send an X-Ray cause of up to 1 MiB in one header. */
+export const MAX_REQUEST_HEADER_BYTES = 2 * 1024 * 1024;
+
+/** Lambda's limit of the init phase on demand; with provisioned concurrency it is the longest time-out (guide, "Lambda runtime environment"). */
+export const INIT_LIMIT_MS = { "on-demand": 10_000, "provisioned-concurrency": 900_000 } as const;
+
+/**
+ * How long an environment stays awake after its runtime asked for the next event. Back-to-back events then cost no stop and no
+ * continue (about 0.1 ms of scheduling each), and background work of the function gets no more than this for nothing.
+ */
+export const FREEZE_DELAY_MS = 5;
+
+/** How long what a runtime had already sent before it exited may take to arrive on loopback. */
+export const SETTLE_MS = 250;
+
+/** The tail of the log that `LogType=Tail` returns (API reference, Invoke). */
+export const LOG_TAIL_BYTES = 4096;
+
+/** A longer line is split, so that output without a newline takes no more memory than this. CloudWatch's limit of one event. */
+export const MAX_LINE_BYTES = 256 * 1024;
+
+/** Output of a function beyond this is dropped and counted: one function must not fill the log volume of its node. */
+export const LOG_BYTES_PER_SECOND = 2 * 1024 * 1024;
+export const LOG_BURST_BYTES = 8 * 1024 * 1024;
+
+/** Log that the container's runtime has not taken yet. Beyond this, lines are dropped: the agent neither blocks nor grows. */
+export const LOG_BACKLOG_BYTES = 2 * 1024 * 1024;
+
+/** Most bytes taken out of the output pipe at once when an event ends; a function that never stops printing must not hold up its answer. */
+export const DRAIN_BYTES = 1024 * 1024;
+
+/** How often the memory of the whole process tree is looked at while an event runs. */
+export const MEMORY_SAMPLE_MS = 500;
+
+/** Most gateways an agent stays connected to. */
+export const MAX_GATEWAYS = 3;
+
+export const PING_INTERVAL_MS = 2_000;
+/** A connection on which nothing was heard for this long is dead. */
+export const PONG_LIMIT_MS = 5_000;
+export const HANDSHAKE_LIMIT_MS = 5_000;
+
+/** Pause before a gateway is dialled again: doubled each time, between half and all of it, so that agents spread out. */
+export const REDIAL = { firstMs: 100, maxMs: 5_000 } as const;
+/** Pause after a refusal that waiting alone does not cure (token, protocol version). */
+export const REFUSED_REDIAL = { firstMs: 15_000, maxMs: 60_000 } as const;
+
+/** How long gateways may take to confirm the last frames of an agent that ends. */
+export const GOODBYE_LIMIT_MS = 1_000;
+
+/** How long the container's runtime may take to accept the last lines of log. */
+export const LAST_LINES_LIMIT_MS = 1_000;
+
+/** An agent without any gateway for this long, and without an event, exits: nobody will ever use or remove it. */
+export const WITHOUT_GATEWAY_MS = 600_000;
+
+/** The other gateways hear that an environment is busy only if it stays so for this long: short events cost no extra frames. */
+export const STATE_CHANGE_DELAY_MS = 100;
+
+/** Attempts to download a package, the pause between them, and how long a gateway may send nothing. */
+export const DOWNLOAD = { attempts: 4, pauseMs: 250, idleMs: 10_000 } as const;
+
+/** Files up to this size are unpacked in memory, others streamed. */
+export const UNPACK_IN_MEMORY_BYTES = 1024 * 1024;
+/** Unpacking gives the event loop a turn at least this often. */
+export const UNPACK_SLICE_MS = 10;

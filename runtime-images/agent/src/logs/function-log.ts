@@ -1,0 +1,136 @@
+/**
+ * A function's log: what the runtime writes and what the platform adds, line by line, to the container's output with the request
+ * id, and the tail of it for callers that ask.
+ *
+ * Text format: the platform's lines as Lambda writes them, the function's as `REQUEST-ID<TAB>line` (`init` before the first event).
+ * JSON format: one object a line; the function's lines that are objects pass unchanged, others are wrapped.
+ */
+import { DRAIN_BYTES, LOG_BURST_BYTES, LOG_BYTES_PER_SECOND, LOG_TAIL_BYTES, MAX_LINE_BYTES } from "../limits.ts";
+import { LineSplitter } from "./lines.ts";
+import { LogRate } from "./rate.ts";
+import type { LogFormat, PlatformRecords } from "./records.ts";
+import { LogTail } from "./tail.ts";
+
+/** Where finished lines go. */
+export interface LogSink {
+  /** Takes bytes of whole lines. @returns false when they were dropped because nobody takes them away */
+  write(bytes: Uint8Array): boolean;
+}
+
+/** What lines are read from. */
+export interface LogSource {
+  /** Delivers what was written until now. */
+  drain(maxBytes: number): void;
+}
+
+export interface FunctionLogOptions {
+  sink: LogSink;
+  now: () => Date;
+  /** Milliseconds on a clock that never goes back. */
+  monotonic: () => number;
+}
+
+/** Python's log sink parts the lines of one record with a bare carriage return (awslambdaric, StandardLogSink). */
+const RECORD_LINE_BREAK = 0x0d;
+
+export class FunctionLog {
+  readonly #sink: LogSink;
+  readonly #now: () => Date;
+  readonly #rate: LogRate;
+  readonly #splitter = new LineSplitter(MAX_LINE_BYTES, (line) => this.#functionLine(line));
+  #source: LogSource | undefined;
+  #format: LogFormat = "Text";
+  #records: PlatformRecords | undefined;
+  #requestId: string | undefined;
+  #prefix = Buffer.from("init\t");
+  #tail: LogTail | undefined;
+
+  constructor(options: FunctionLogOptions) {
+    this.#sink = options.sink;
+    this.#now = options.now;
+    this.#rate = new LogRate(LOG_BYTES_PER_SECOND, LOG_BURST_BYTES, options.monotonic);
+  }
+
+  /** Connects the log with what it is read from. */
+  attach(source: LogSource): void {
+    this.#source = source;
+  }
+
+  configure(format: LogFormat, records: PlatformRecords): void {
+    this.#format = format;
+    this.#records = records;
+  }
+
+  /** Bytes from the runtime. The buffer is only valid during the call. */
+  readonly push = (chunk: Buffer): void => this.#splitter.push(chunk);
+
+  /** From here on lines belong to this event. */
+  beginEvent(requestId: string, withTail: boolean): void {
+    this.catchUp();
+    this.#requestId = requestId;
+    this.#prefix = Buffer.from(`${requestId}\t`);
+    this.#tail = withTail ? new LogTail(LOG_TAIL_BYTES) : undefined;
+  }
+
+  /** Reads what the runtime has written until now; a line without an end counts as one. */
+  catchUp(): void {
+    this.#source?.drain(DRAIN_BYTES);
+    this.#splitter.flush();
+  }
+
+  /** Writes a record of the platform. It is never dropped for the function's rate. */
+  platform(record: string): void {
+    const bytes = Buffer.from(record);
+    this.#tail?.add(bytes);
+    this.#reportDropped();
+    this.#write(bytes);
+  }
+
+  /** The tail of the current event's log, base64, and no more tail from here on. */
+  takeTail(): string | undefined {
+    const tail = this.#tail?.toBase64();
+    this.#tail = undefined;
+    return tail;
+  }
+
+  #functionLine(line: Buffer): void {
+    let start = 0;
+    for (let end = line.indexOf(RECORD_LINE_BREAK); end >= 0; end = line.indexOf(RECORD_LINE_BREAK, start)) {
+      this.#physicalLine(line.subarray(start, end));
+      start = end + 1;
+    }
+    this.#physicalLine(start === 0 ? line : line.subarray(start));
+  }
+
+  #physicalLine(line: Buffer): void {
+    this.#tail?.add(line);
+    if (!this.#rate.admit(line.length + this.#prefix.length)) return;
+    this.#reportDropped();
+    if (this.#format === "Text") this.#write(line, this.#prefix);
+    else this.#write(isObject(line) ? line : this.#wrapped(line));
+  }
+
+  #wrapped(line: Buffer): Buffer {
+    const requestId = this.#requestId === undefined ? {} : { requestId: this.#requestId };
+    return Buffer.from(JSON.stringify({ timestamp: this.#now().toISOString(), ...requestId, message: line.toString() }));
+  }
+
+  #reportDropped(): void {
+    const dropped = this.#rate.takeDropped();
+    if (dropped && this.#records) this.#write(Buffer.from(this.#records.dropped(this.#requestId, dropped)));
+  }
+
+  #write(line: Uint8Array, prefix?: Uint8Array): void {
+    const offset = prefix?.length ?? 0;
+    const bytes = Buffer.allocUnsafe(offset + line.length + 1);
+    if (prefix) bytes.set(prefix);
+    bytes.set(line, offset);
+    bytes[bytes.length - 1] = 0x0a;
+    if (!this.#sink.write(bytes)) this.#rate.drop(bytes.length);
+  }
+}
+
+/** Whether a line looks like one JSON object; it is not parsed. */
+function isObject(line: Buffer): boolean {
+  return line[0] === 0x7b && line.at(-1) === 0x7d;
+}

@@ -1,0 +1,53 @@
+/** A token bucket over bytes, with a count of what did not fit. */
+
+export interface Dropped {
+  records: number;
+  bytes: number;
+}
+
+export class LogRate {
+  readonly #bytesPerSecond: number;
+  readonly #burst: number;
+  readonly #now: () => number;
+  #tokens: number;
+  #filledAt: number;
+  #dropped: Dropped = { records: 0, bytes: 0 };
+
+  /** @param now milliseconds on a clock that never goes back */
+  constructor(bytesPerSecond: number, burstBytes: number, now: () => number) {
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#burst = burstBytes;
+    this.#now = now;
+    this.#tokens = burstBytes;
+    this.#filledAt = now();
+  }
+
+  /** Whether a record of this many bytes may pass; one that may not is counted. */
+  admit(bytes: number): boolean {
+    if (this.#tokens < bytes) {
+      const now = this.#now();
+      this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#filledAt) / 1000) * this.#bytesPerSecond);
+      this.#filledAt = now;
+    }
+    if (this.#tokens < bytes) {
+      this.drop(bytes);
+      return false;
+    }
+    this.#tokens -= bytes;
+    return true;
+  }
+
+  /** Counts a record that was dropped for another reason. */
+  drop(bytes: number): void {
+    this.#dropped.records += 1;
+    this.#dropped.bytes += bytes;
+  }
+
+  /** What was dropped since the last call, or undefined when nothing was. */
+  takeDropped(): Dropped | undefined {
+    if (this.#dropped.records === 0) return undefined;
+    const dropped = this.#dropped;
+    this.#dropped = { records: 0, bytes: 0 };
+    return dropped;
+  }
+}

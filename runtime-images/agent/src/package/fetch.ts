@@ -1,0 +1,78 @@
+/** Downloads a package from a gateway to a file and checks that it is the one that was assigned. */
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { get, type IncomingMessage } from "node:http";
+import { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PACKAGES_PATH } from "../../../../operator/src/api/environment-protocol.ts";
+import { DOWNLOAD } from "../limits.ts";
+import { PackageError } from "./package-error.ts";
+
+export interface PackageSource {
+  /** `host:port` of the gateway's agent port. */
+  gateway: string;
+  /** Bearer token for it. */
+  token: string;
+  /** Hexadecimal. */
+  sha256: string;
+  /** Bytes. */
+  size: number;
+}
+
+/**
+ * Streams the package into `file`, at most `size` bytes of it. Failures of the way are tried again; a package that is not the
+ * assigned one is not.
+ * @throws PackageError
+ */
+export async function fetchPackage(source: PackageSource, file: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await download(source, file);
+    } catch (error) {
+      if (error instanceof PackageError && error.errorType === "InvalidZipFileException") throw error;
+      if (attempt >= DOWNLOAD.attempts)
+        throw new PackageError(
+          "ServiceException",
+          `The package ${source.sha256} could not be fetched from the gateway at ${source.gateway} in ${attempt} attempts: ${error instanceof Error ? error.message : String(error)}`,
+          error,
+        );
+      await sleep(DOWNLOAD.pauseMs * attempt);
+    }
+  }
+}
+
+async function download(source: PackageSource, file: string): Promise<void> {
+  const response = await request(source);
+  if (response.statusCode !== 200) {
+    response.destroy();
+    throw new PackageError("ServiceException", `the answer was HTTP ${response.statusCode}`);
+  }
+  const hash = createHash("sha256");
+  let bytes = 0;
+  const check = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes > source.size) return done(invalid(source, `it is longer than the ${source.size} bytes that were declared`));
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+  await pipeline(response, check, createWriteStream(file, { mode: 0o600 }));
+  if (bytes !== source.size) throw new PackageError("ServiceException", `only ${bytes} of ${source.size} bytes came`);
+  const digest = hash.digest("hex");
+  if (digest !== source.sha256) throw invalid(source, `its SHA-256 is ${digest}`);
+}
+
+function invalid(source: PackageSource, why: string): PackageError {
+  return new PackageError("InvalidZipFileException", `What the gateway sent is not the package ${source.sha256}: ${why}`);
+}
+
+async function request(source: PackageSource): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const url = `http://${source.gateway}${PACKAGES_PATH}${source.sha256}`;
+  const outgoing = get(url, { agent: false, headers: { Authorization: `Bearer ${source.token}` } }, resolve);
+  outgoing.setTimeout(DOWNLOAD.idleMs, () => outgoing.destroy(new Error(`nothing came for ${DOWNLOAD.idleMs / 1000} s`)));
+  outgoing.once("error", reject);
+  return await promise;
+}

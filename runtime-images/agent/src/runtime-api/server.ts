@@ -1,0 +1,228 @@
+/** The Runtime API on loopback: HTTP around the transition function of state.ts. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { MAX_REQUEST_HEADER_BYTES, MAX_RESPONSE_BYTES } from "../limits.ts";
+import { type Call, route } from "./routes.ts";
+import { broken, decide, type Refusal, type RuntimeState, received } from "./state.ts";
+
+/** An event on its way to the runtime. */
+export interface DeliveredEvent {
+  requestId: string;
+  /** Epoch milliseconds. */
+  deadlineMs: number;
+  invokedFunctionArn: string;
+  traceId?: string;
+  clientContext?: string;
+  cognitoIdentity?: string;
+  payload: Uint8Array;
+}
+
+/** What the runtime told. Bodies come as they arrived, in pieces, and are passed on unread. */
+export interface RuntimeApiHandler {
+  /** The runtime waits for an event. */
+  ready(): void;
+  response(body: Uint8Array[]): void;
+  /** The response, or the error, was over {@link MAX_RESPONSE_BYTES}. */
+  tooLarge(): void;
+  error(errorType: string, body: Uint8Array[]): void;
+  initError(errorType: string, body: Uint8Array[]): void;
+}
+
+const OK = '{"status":"OK"}\n';
+const ERROR_TYPE_HEADER = "lambda-runtime-function-error-type";
+
+/** Error types are metrics labels later on: anything odd becomes one known value. */
+const ERROR_TYPE = /^[\w.-]{1,128}$/;
+
+/** Serves one runtime process at a time; {@link RuntimeApi.reset} forgets the former one. */
+export class RuntimeApi {
+  readonly #handler: RuntimeApiHandler;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #settled: (() => void) | undefined;
+  #state: RuntimeState = "Started";
+  #event: DeliveredEvent | undefined;
+  /** The `next` that is waiting for an event. */
+  #waiting: ServerResponse | undefined;
+  /** An event that was given while no `next` was waiting, because its connection had broken. */
+  #undelivered = false;
+
+  constructor(handler: RuntimeApiHandler) {
+    this.#handler = handler;
+    this.#server = createServer({ maxHeaderSize: MAX_REQUEST_HEADER_BYTES, noDelay: true, keepAlive: false }, (request, response) =>
+      this.#serve(request, response),
+    );
+    // "next" never times out, and a frozen runtime keeps its connection.
+    this.#server.requestTimeout = 0;
+    this.#server.headersTimeout = 0;
+    this.#server.keepAliveTimeout = 0;
+    this.#server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => {
+        this.#sockets.delete(socket);
+        if (this.#sockets.size === 0) this.#settled?.();
+      });
+    });
+  }
+
+  /** @returns `host:port` for AWS_LAMBDA_RUNTIME_API */
+  async listen(port: number): Promise<string> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once("error", reject);
+    this.#server.listen(port, "127.0.0.1", resolve);
+    await promise;
+    const { address, port: bound } = this.#server.address() as AddressInfo;
+    return `${address}:${bound}`;
+  }
+
+  close(): void {
+    this.reset();
+    this.#server.close();
+  }
+
+  /** Forgets the runtime: its connections are cut, so that nothing a killed process still sent is taken for the next one's. */
+  reset(): void {
+    this.#state = "Started";
+    this.#event = undefined;
+    this.#waiting = undefined;
+    this.#undelivered = false;
+    for (const socket of this.#sockets) socket.destroy();
+    this.#sockets.clear();
+  }
+
+  /** Resolves when the runtime's connections are closed and all that it sent was read, or after `limitMs`. */
+  async settled(limitMs: number): Promise<void> {
+    if (this.#sockets.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#settled = resolve;
+    const timer = setTimeout(resolve, limitMs);
+    await promise;
+    clearTimeout(timer);
+    this.#settled = undefined;
+  }
+
+  /** Gives the runtime an event. To be called once after each `ready`. */
+  deliver(event: DeliveredEvent): void {
+    this.#event = event;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting) {
+      this.#state = "Running";
+      sendEvent(waiting, event);
+    } else this.#undelivered = true;
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    const target = route(request.method ?? "", request.url ?? "");
+    if ("status" in target) {
+      request.resume();
+      if (target.status === 405) response.writeHead(405, { Allow: target.allow }).end();
+      else response.writeHead(404, { "Content-Type": "text/plain; charset=utf-8" }).end("404 page not found\n");
+      return;
+    }
+    const decision = decide(this.#state, this.#event?.requestId, target.call, target.requestId);
+    this.#state = decision.state;
+    switch (decision.action) {
+      case "refuse":
+        request.resume();
+        refuse(response, decision.refusal);
+        break;
+      case "again":
+        if (this.#event) sendEvent(response, this.#event);
+        break;
+      case "wait":
+        this.#wait(response);
+        break;
+      case "receive":
+        this.#receive(request, response, target.call);
+    }
+  }
+
+  #wait(response: ServerResponse): void {
+    if (this.#undelivered && this.#event) {
+      this.#undelivered = false;
+      this.#state = "Running";
+      sendEvent(response, this.#event);
+      return;
+    }
+    // The one that asked last is the one that listens.
+    const former = this.#waiting;
+    this.#waiting = response;
+    former?.destroy();
+    response.once("close", () => {
+      if (this.#waiting === response) this.#waiting = undefined;
+    });
+    if (former === undefined) this.#handler.ready();
+  }
+
+  #receive(request: IncomingMessage, response: ServerResponse, call: Call): void {
+    const event = this.#event;
+    const socket = request.socket;
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MAX_RESPONSE_BYTES) chunks.push(chunk);
+      // Read to the end all the same: a client that is cut off while it sends sees a broken pipe instead of the answer.
+      else chunks.length = 0;
+    });
+    request.once("close", () => {
+      // After a reset the connection belongs to a runtime that is gone, and so does what it says.
+      if (!request.complete && this.#sockets.has(socket) && this.#event === event) this.#state = broken(this.#state);
+    });
+    request.once("end", () => {
+      if (!request.complete || !this.#sockets.has(socket) || this.#event !== event) return;
+      this.#state = received(this.#state);
+      if (size > MAX_RESPONSE_BYTES) {
+        refuse(response, {
+          status: 413,
+          errorType: "RequestEntityTooLarge",
+          errorMessage: `Exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`,
+        });
+        if (call === "initError") this.#handler.initError(errorTypeOf(request), []);
+        else this.#handler.tooLarge();
+        return;
+      }
+      response.writeHead(202, { "Content-Type": "application/json", "Content-Length": OK.length }).end(OK);
+      if (call === "response") this.#handler.response(chunks);
+      else if (call === "error") this.#handler.error(errorTypeOf(request), chunks);
+      else this.#handler.initError(errorTypeOf(request), chunks);
+    });
+  }
+}
+
+function sendEvent(response: ServerResponse, event: DeliveredEvent): void {
+  const headers = [
+    "Content-Type",
+    "application/json",
+    "Content-Length",
+    String(event.payload.length),
+    "Lambda-Runtime-Aws-Request-Id",
+    event.requestId,
+    "Lambda-Runtime-Deadline-Ms",
+    String(event.deadlineMs),
+    "Lambda-Runtime-Invoked-Function-Arn",
+    headerValue(event.invokedFunctionArn),
+  ];
+  if (event.traceId !== undefined) headers.push("Lambda-Runtime-Trace-Id", headerValue(event.traceId));
+  if (event.clientContext !== undefined) headers.push("Lambda-Runtime-Client-Context", headerValue(event.clientContext));
+  if (event.cognitoIdentity !== undefined) headers.push("Lambda-Runtime-Cognito-Identity", headerValue(event.cognitoIdentity));
+  response.writeHead(200, headers);
+  response.end(event.payload);
+}
+
+/** Text as UTF-8 on the wire, as the emulator sends it. Line ends cannot be in a header; in JSON they are only ever white space. */
+function headerValue(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what may not be in a header
+  return Buffer.from(text.replace(/[\x00-\x08\x0a-\x1f\x7f]/g, " ")).toString("latin1");
+}
+
+function errorTypeOf(request: IncomingMessage): string {
+  const type = request.headers[ERROR_TYPE_HEADER];
+  return typeof type === "string" && ERROR_TYPE.test(type) ? type : "Runtime.Unknown";
+}
+
+function refuse(response: ServerResponse, refusal: Refusal): void {
+  const body = `${JSON.stringify({ errorMessage: refusal.errorMessage, errorType: refusal.errorType })}\n`;
+  response.writeHead(refusal.status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) }).end(body);
+}

@@ -1,0 +1,60 @@
+/** The agent's settings: read from the process environment once, by main.ts. */
+import { KappaError } from "../../../operator/src/domain/errors.ts";
+import { WITHOUT_GATEWAY_MS } from "./limits.ts";
+
+export interface Settings {
+  /** Name or address under which gateways are found; every address it has is a gateway. */
+  gatewayHost: string;
+  gatewayPort: number;
+  /** Runtime identifier, such as `python3.11`. */
+  runtime: string;
+  podName: string;
+  podNamespace: string;
+  /** File with the projected token; read again before each connection. */
+  tokenFile: string;
+  /** Where packages are unpacked: the function's working directory. */
+  taskRoot: string;
+  /** Folder for the archive while it is unpacked. */
+  tmp: string;
+  /** Folder of the runtime; its `bootstrap` is started. */
+  runtimeRoot: string;
+  /** Port of the Runtime API on loopback; 0 takes a free one. */
+  runtimeApiPort: number;
+  /** Where the container's cgroup is mounted. */
+  cgroupRoot: string;
+  /** Milliseconds without any gateway after which an idle agent exits. */
+  withoutGatewayMs: number;
+}
+
+/** @throws KappaError K300 naming every variable that is missing or not valid */
+export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
+  const problems: string[] = [];
+  const text = (name: string, fallback?: string): string => {
+    const value = env[name] || fallback;
+    if (value === undefined) problems.push(`${name} is not set`);
+    return value ?? "";
+  };
+  const integer = (name: string, min: number, max: number, fallback?: number): number => {
+    const value = env[name] || (fallback === undefined ? undefined : String(fallback));
+    if (value === undefined) problems.push(`${name} is not set`);
+    else if (!/^\d{1,9}$/.test(value) || Number(value) < min || Number(value) > max)
+      problems.push(`${name} is ${JSON.stringify(value)}, not a whole number from ${min} to ${max}`);
+    return Number(value);
+  };
+  const settings: Settings = {
+    gatewayHost: text("KAPPA_GATEWAY_HOST"),
+    gatewayPort: integer("KAPPA_GATEWAY_PORT", 1, 65_535),
+    runtime: text("KAPPA_RUNTIME"),
+    podName: text("POD_NAME"),
+    podNamespace: text("POD_NAMESPACE"),
+    tokenFile: text("KAPPA_TOKEN_FILE", "/var/run/secrets/kappa.dev/gateway/token"),
+    taskRoot: text("KAPPA_TASK_ROOT", "/var/task"),
+    tmp: text("KAPPA_TMP", "/tmp"),
+    runtimeRoot: text("KAPPA_RUNTIME_ROOT", "/kappa/runtime"),
+    runtimeApiPort: integer("KAPPA_RUNTIME_API_PORT", 0, 65_535, 9001),
+    cgroupRoot: text("KAPPA_CGROUP_ROOT", "/sys/fs/cgroup"),
+    withoutGatewayMs: integer("KAPPA_WITHOUT_GATEWAY_MS", 1, 86_400_000, WITHOUT_GATEWAY_MS),
+  };
+  if (problems.length > 0) throw new KappaError("K300", `${problems.join("; ")}. The environment pod sets these for its agent.`);
+  return settings;
+}

@@ -1,0 +1,78 @@
+/** Checks of the headers that gateways send: their type is only claimed until these have passed. */
+import type { Assignment, Invoke, Member, Shutdown, Welcome } from "../../../operator/src/api/environment-protocol.ts";
+import { FrameError } from "../../../operator/src/api/environment-protocol.ts";
+
+type Check = (value: unknown) => boolean;
+type Shape<T> = { [K in keyof T]-?: Check };
+
+const text: Check = (value) => typeof value === "string" && value !== "";
+const anyText: Check = (value) => typeof value === "string";
+const flag: Check = (value) => typeof value === "boolean";
+const oneOf =
+  (...values: string[]): Check =>
+  (value) =>
+    values.some((allowed) => allowed === value);
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const integer =
+  (min: number, max: number): Check =>
+  (value) =>
+    Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
+const matching =
+  (pattern: RegExp): Check =>
+  (value) =>
+    typeof value === "string" && pattern.test(value);
+const object = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const shaped =
+  <T>(shape: Shape<T>): Check =>
+  (value) =>
+    object(value) && Object.entries<Check>(shape).every(([name, check]) => check(value[name]));
+/** What execve(2) takes: no NUL anywhere and a name without `=`. */
+const variables: Check = (value) =>
+  object(value) &&
+  Object.entries(value).every(([name, text]) => /^[^=\0]+$/.test(name) && typeof text === "string" && !text.includes("\0"));
+
+const MEMBER: Shape<Member> = { name: text, address: matching(/^[^\s/@]+:\d{1,5}$/) };
+const WELCOME: Shape<Welcome> = { members: (value) => Array.isArray(value) && value.every(shaped(MEMBER)) };
+const SHUTDOWN: Shape<Shutdown> = { reason: oneOf("idle", "replaced", "failed", "drain") };
+const INVOKE: Shape<Invoke> = {
+  // It becomes part of a path and of log lines.
+  requestId: matching(/^[\w-]{1,128}$/),
+  deadlineMs: integer(0, Number.MAX_SAFE_INTEGER),
+  invokedFunctionArn: text,
+  traceId: optional(anyText),
+  clientContext: optional(anyText),
+  cognitoIdentity: optional(anyText),
+  logTail: flag,
+};
+const ASSIGNMENT: Shape<Assignment> = {
+  assignmentId: text,
+  functionName: text,
+  version: text,
+  functionArn: text,
+  handler: anyText,
+  // Lambda's bounds (LAMBDA.md, Limits); also what timers can count.
+  memorySize: integer(128, 10_240),
+  timeout: integer(1, 900),
+  environment: variables,
+  region: text,
+  accountId: text,
+  initializationType: oneOf("on-demand", "provisioned-concurrency"),
+  code: shaped<Assignment["code"]>({ sha256: matching(/^[0-9a-f]{64}$/), size: integer(1, Number.MAX_SAFE_INTEGER) }),
+  logging: shaped<Assignment["logging"]>({ format: oneOf("Text", "JSON"), group: anyText, stream: anyText }),
+};
+
+/** @throws FrameError naming the member that is missing or not valid */
+function check<T>(what: string, shape: Shape<T>, header: T): T {
+  const members = header as Record<string, unknown>;
+  for (const [name, valid] of Object.entries<Check>(shape))
+    if (!valid(members[name])) throw new FrameError(`${what}: "${name}" is missing or not valid`);
+  return header;
+}
+
+export const checkWelcome = (header: Welcome): Welcome => check("welcome", WELCOME, header);
+export const checkAssignment = (header: Assignment): Assignment => check("assign", ASSIGNMENT, header);
+export const checkInvoke = (header: Invoke): Invoke => check("invoke", INVOKE, header);
+export const checkShutdown = (header: Shutdown): Shutdown => check("shutdown", SHUTDOWN, header);
