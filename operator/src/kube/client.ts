@@ -254,8 +254,11 @@ export class KubeClient {
     query.set("resourceVersion", options.resourceVersion);
     query.set("timeoutSeconds", String(options.timeoutSeconds));
     const path = `${resourcePath(resource, { namespace: options.namespace })}?${query}`;
-    const body = await this.#measured("watch", resource.plural, () =>
-      this.#transport.stream({ method: "GET", path, timeoutMs: this.#timeoutMs, signal: options.signal }),
+    const body = await this.#measured(
+      "watch",
+      resource.plural,
+      () => this.#transport.stream({ method: "GET", path, timeoutMs: this.#timeoutMs, signal: options.signal }),
+      () => 200,
     );
     yield* watchEvents<T>(body, {
       idleTimeoutMs: options.idleTimeoutMs,
@@ -303,8 +306,11 @@ export class KubeClient {
   }
 
   async #json<T>(verb: RequestSample["verb"], resource: string, request: Call): Promise<T> {
-    const text = await this.#measured(verb, resource, () =>
-      this.#transport.call({ ...request, timeoutMs: request.timeoutMs ?? this.#timeoutMs }),
+    const { text } = await this.#measured(
+      verb,
+      resource,
+      () => this.#transport.call({ ...request, timeoutMs: request.timeoutMs ?? this.#timeoutMs }),
+      (answer) => answer.status,
     );
     try {
       return JSON.parse(text) as T;
@@ -313,12 +319,12 @@ export class KubeClient {
     }
   }
 
-  async #measured<R>(verb: RequestSample["verb"], resource: string, send: () => Promise<R>): Promise<R> {
+  async #measured<R>(verb: RequestSample["verb"], resource: string, send: () => Promise<R>, statusOf: (answer: R) => number): Promise<R> {
     const start = this.#clock.monotonic();
     const report = (status: number) => this.#onRequest({ verb, resource, status, seconds: (this.#clock.monotonic() - start) / 1000 });
     try {
       const result = await send();
-      report(200);
+      report(statusOf(result));
       return result;
     } catch (error) {
       report(error instanceof KubeError ? error.status : NO_ANSWER);

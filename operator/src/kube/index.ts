@@ -19,6 +19,5 @@ export {
   type ResourceRef,
   Resources,
 } from "./objects.ts";
-export { type OperatorLogger, OperatorShell, type OperatorShellOptions, type ResourceEvent } from "./operator-shell.ts";
 export { Reflector, type ReflectorEvent, type ReflectorOptions } from "./reflector.ts";
 export { type ReconcileResult, WorkQueue, type WorkQueueOptions, type WorkQueueSample } from "./work-queue.ts";

@@ -1,4 +1,10 @@
-import dotI, { type OperatorLogger, type ResourceMeta, type ResourceEvent as StockEvent } from "@dot-i/k8s-operator";
+import dotI, {
+  type OperatorLogger,
+  type ResourceEventType,
+  type ResourceMeta,
+  ResourceMetaImpl,
+  type ResourceEvent as StockEvent,
+} from "@dot-i/k8s-operator";
 import { KappaError } from "../domain/errors.ts";
 import type { KubeClient } from "./client.ts";
 import type { Clock } from "./clock.ts";
@@ -26,6 +32,10 @@ export interface OperatorShellOptions {
 
 const DEFAULT_WORKERS = 4;
 
+/** The package is CommonJS: its default import is the whole module in Node, and the class itself under tools that unwrap it (vitest). */
+const imported: unknown = dotI;
+const Operator = (typeof imported === "function" ? imported : dotI.default) as typeof dotI.default;
+
 /**
  * What the controllers start from: the protocol of `@dot-i/k8s-operator` (`init`, `start`, `stop`, resource events, the finalizer
  * protocol) over our own transport. What is kept, what is overridden and why: docs/adr/0002-operator-shell.md.
@@ -33,7 +43,7 @@ const DEFAULT_WORKERS = 4;
  * `init` declares reflectors and queues; `start` fills the caches first and lets the queues work afterwards, so that a handler never
  * decides from half a picture. A shell that was stopped is not started again: make another one.
  */
-export abstract class OperatorShell extends dotI.default {
+export abstract class OperatorShell extends Operator {
   protected readonly client: KubeClient;
   #options: OperatorShellOptions;
   #reflectors = new Map<string, Reflector<KubeObject>>();
@@ -114,7 +124,7 @@ export abstract class OperatorShell extends dotI.default {
     const reflector = this.reflector<T>({ resource, namespace });
     const handled = new Set<string>();
     const gone = new Map<string, T>();
-    const send = (type: `${dotI.ResourceEventType}`, object: T) => onEvent(eventOf(id, type, object));
+    const send = (type: `${ResourceEventType}`, object: T) => onEvent(eventOf(id, type, object));
     const queue = this.queue({
       name: plural,
       reconcile: async (key) => {
@@ -194,7 +204,7 @@ function resourceOf(group: string, version: string, plural: string): ResourceRef
 }
 
 function metaOf(id: string, object: KubeObject): ResourceMeta {
-  return dotI.ResourceMetaImpl.createWithId(id, object as unknown as Parameters<typeof dotI.ResourceMetaImpl.createWithId>[1]);
+  return ResourceMetaImpl.createWithId(id, object as unknown as Parameters<typeof ResourceMetaImpl.createWithId>[1]);
 }
 
 function metadataOf(meta: ResourceMeta): KubeObject["metadata"] {
@@ -202,11 +212,11 @@ function metadataOf(meta: ResourceMeta): KubeObject["metadata"] {
   return namespace === undefined ? { name, resourceVersion } : { name, namespace, resourceVersion };
 }
 
-function eventOf<T extends KubeObject>(id: string, type: `${dotI.ResourceEventType}`, object: T): ResourceEvent<T> {
+function eventOf<T extends KubeObject>(id: string, type: `${ResourceEventType}`, object: T): ResourceEvent<T> {
   const { finalizers } = object.metadata;
   // The stock finalizer protocol pushes into the array it is given; the cache must not change under its readers.
   const metadata = finalizers ? { ...object.metadata, finalizers: [...finalizers] } : { ...object.metadata };
-  return { meta: metaOf(id, object), type: type as dotI.ResourceEventType, object: { ...object, metadata } };
+  return { meta: metaOf(id, object), type: type as ResourceEventType, object: { ...object, metadata } };
 }
 
 function messageOf(error: unknown): string {

@@ -1,5 +1,5 @@
 import { type Dispatcher, Pool } from "undici";
-import type { Clock } from "./clock.ts";
+import { type Clock, sleep } from "./clock.ts";
 import type { CredentialSource, Credentials } from "./credentials.ts";
 import { type ApiStatus, KubeError, NO_ANSWER } from "./errors.ts";
 
@@ -20,6 +20,11 @@ export interface TransportRequest {
   /** Milliseconds until the answer must be complete; of a watch: until its headers must have come. */
   timeoutMs: number;
   signal?: AbortSignal | undefined;
+}
+
+export interface Answer {
+  status: number;
+  text: string;
 }
 
 /** How long credentials are used before they are read again: the interval of client-go's token source. */
@@ -51,17 +56,10 @@ export class Transport {
   }
 
   /** Sends a request and reads the whole answer. @throws KubeError for everything but a 2xx. */
-  async call(request: TransportRequest): Promise<string> {
-    const deadline = deadlineOf(request, "the API server did not answer");
+  async call(request: TransportRequest): Promise<Answer> {
+    const deadline = new Deadline(request);
     try {
-      for (let attempt = 1; ; attempt++) {
-        const answer = await this.#send(request, deadline.signal, false);
-        const text = await answer.body.text();
-        if (answer.statusCode < 300) return text;
-        const wait = attempt < THROTTLED_ATTEMPTS && answer.statusCode === 429 ? retryAfterMs(answer) : undefined;
-        if (wait === undefined) throw refusal(request, answer.statusCode, text);
-        await this.#pause(wait, deadline.signal);
-      }
+      return await Promise.race([this.#call(request, deadline.signal), deadline.passed]);
     } catch (error) {
       throw asKubeError(request, error, deadline);
     } finally {
@@ -71,12 +69,13 @@ export class Transport {
 
   /** Opens a stream: resolves once the headers have come. The caller consumes or destroys the body. @throws KubeError */
   async stream(request: TransportRequest): Promise<Dispatcher.ResponseData["body"]> {
-    const deadline = deadlineOf(request, "the API server did not begin to answer");
+    const deadline = new Deadline(request);
+    const opening = this.#open(request, deadline.signal);
     try {
-      const answer = await this.#send(request, deadline.signal, true);
-      if (answer.statusCode >= 300) throw refusal(request, answer.statusCode, await answer.body.text());
-      return answer.body;
+      return await Promise.race([opening, deadline.passed]);
     } catch (error) {
+      // Should it come after all, nobody will read it.
+      opening.then((body) => body.destroy()).catch(() => {});
       throw asKubeError(request, error, deadline);
     } finally {
       // From here on only the caller's own signal ends the stream; it destroys the body.
@@ -90,6 +89,23 @@ export class Transport {
     const connection = this.#connection ?? (await this.#loading?.catch(() => undefined));
     this.#connection = undefined;
     if (connection) await Promise.all([connection.calls.destroy(), connection.watches.destroy()]);
+  }
+
+  async #call(request: TransportRequest, signal: AbortSignal): Promise<Answer> {
+    for (let attempt = 1; ; attempt++) {
+      const answer = await this.#send(request, signal, false);
+      const text = await answer.body.text();
+      if (answer.statusCode < 300) return { status: answer.statusCode, text };
+      const wait = attempt < THROTTLED_ATTEMPTS && answer.statusCode === 429 ? retryAfterMs(answer) : undefined;
+      if (wait === undefined) throw refusal(request, answer.statusCode, text);
+      await sleep(this.#options.clock, wait, signal);
+    }
+  }
+
+  async #open(request: TransportRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData["body"]> {
+    const answer = await this.#send(request, signal, true);
+    if (answer.statusCode >= 300) throw refusal(request, answer.statusCode, await answer.body.text());
+    return answer.body;
   }
 
   async #send(request: TransportRequest, signal: AbortSignal, stream: boolean): Promise<Dispatcher.ResponseData> {
@@ -108,7 +124,8 @@ export class Transport {
   async #dispatch(connection: Connection, request: TransportRequest, signal: AbortSignal, stream: boolean) {
     const headers: Record<string, string> = {
       ...connection.credentials.headers,
-      accept: "application/json",
+      // Objects come as JSON; documents such as the signing keys have only a type of their own.
+      accept: "application/json, */*",
       "user-agent": this.#options.userAgent,
     };
     if (request.body !== undefined) headers["content-type"] = request.contentType ?? "application/json";
@@ -175,42 +192,47 @@ export class Transport {
     }
     return this.#connection;
   }
+}
 
-  #pause(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const cancel = this.#options.clock.setTimeout(resolve, ms);
-      signal.addEventListener("abort", () => {
-        cancel();
-        reject(signal.reason);
-      });
-    });
+/**
+ * The end of a request's time. Its signal frees the connection; `passed` frees the caller at once, because undici looks at the signal
+ * of a request that waits for a connection only when it gets one.
+ */
+class Deadline {
+  readonly passed: Promise<never>;
+  timedOut = false;
+  #controller = new AbortController();
+  #timer: NodeJS.Timeout;
+  #caller: AbortSignal | undefined;
+  #abort: () => void;
+
+  constructor(request: TransportRequest) {
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.passed = promise;
+    // Whoever races against it hears of it; afterwards nobody needs to.
+    promise.catch(() => {});
+    const end = (reason: unknown) => {
+      this.#controller.abort(reason);
+      reject(reason);
+    };
+    this.#caller = request.signal;
+    this.#abort = () => end(request.signal?.reason);
+    this.#timer = setTimeout(() => {
+      this.timedOut = true;
+      end(new Error(`no answer within ${request.timeoutMs} ms`));
+    }, request.timeoutMs);
+    if (this.#caller?.aborted) this.#abort();
+    else this.#caller?.addEventListener("abort", this.#abort, { once: true });
   }
-}
 
-interface Deadline {
-  signal: AbortSignal;
-  timedOut: boolean;
-  clear(): void;
-}
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
 
-function deadlineOf(request: TransportRequest, message: string): Deadline {
-  const controller = new AbortController();
-  const abort = () => controller.abort(request.signal?.reason);
-  const deadline: Deadline = {
-    signal: controller.signal,
-    timedOut: false,
-    clear() {
-      clearTimeout(timer);
-      request.signal?.removeEventListener("abort", abort);
-    },
-  };
-  const timer = setTimeout(() => {
-    deadline.timedOut = true;
-    controller.abort(new Error(`${message} within ${request.timeoutMs} ms`));
-  }, request.timeoutMs);
-  if (request.signal?.aborted) abort();
-  else request.signal?.addEventListener("abort", abort, { once: true });
-  return deadline;
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#caller?.removeEventListener("abort", this.#abort);
+  }
 }
 
 function retryAfterMs(answer: Dispatcher.ResponseData): number | undefined {
