@@ -1,0 +1,115 @@
+import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { createCgroups, type Hierarchy, hierarchies, membershipFiles, processesInCgroups, removeCgroups } from "./cgroups.ts";
+import { ClusterError } from "./failure.ts";
+import { readIfThere } from "./files.ts";
+import { end, identify, isRunning, ProcessId } from "./processes.ts";
+import { waitFor } from "./run.ts";
+
+/**
+ * The capsule: PID, mount, network and cgroup namespaces of the cluster's own. podman, the nodes and all in them live inside, so ending the
+ * capsule's first process makes the kernel end every process, mount, interface and network namespace with it, whatever state files are lost.
+ */
+export const Capsule = z.object({
+  /** The capsule's first process, as the host sees it. */
+  init: ProcessId,
+  /** unshare(1), its parent. */
+  parent: ProcessId,
+});
+export type Capsule = z.infer<typeof Capsule>;
+
+const intoCgroup = (all: readonly Hierarchy[]) =>
+  membershipFiles(all)
+    .map((file) => `echo $$ >${file}`)
+    .join("; ");
+
+/** Starts an empty capsule. What it writes is in `capsule.log` of the state folder. */
+export async function startCapsule(stateDir: string): Promise<Capsule> {
+  const all = await hierarchies();
+  await createCgroups(all);
+  await mkdir(stateDir, { recursive: true });
+  const ready = join(stateDir, "capsule.ready");
+  await rm(ready, { force: true });
+  const logFile = join(stateDir, "capsule.log");
+  const log = openSync(logFile, "w");
+  const mounts = all.flatMap(({ mountPoint, type, options }) => [mountPoint, type, options || "-"]);
+  const unshare = [
+    "unshare",
+    "--mount",
+    "--pid",
+    "--net",
+    "--cgroup",
+    "--fork",
+    "--",
+    "sh",
+    join(import.meta.dirname, "capsule-init.sh"),
+    ready,
+    ...mounts,
+  ];
+  const child = spawn("sh", ["-c", `${intoCgroup(all)}; exec "$@"`, "kappa-capsule", ...unshare], {
+    cwd: "/",
+    detached: true,
+    stdio: ["ignore", log, log],
+  });
+  closeSync(log);
+  child.unref();
+  let exited: number | null | undefined;
+  child.once("exit", (code) => {
+    exited = code;
+  });
+  if (child.pid === undefined) throw new ClusterError("unshare could not be started", "install util-linux");
+  const pid = child.pid;
+  try {
+    return await waitFor(
+      "the capsule",
+      20_000,
+      async () => {
+        if (exited !== undefined) throw new Error(`it exited with ${exited}`);
+        if ((await readIfThere(ready)) === undefined) return undefined;
+        const init = Number((await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim());
+        const [parentId, initId] = await Promise.all([identify(pid), identify(init)]);
+        return parentId && initId && { parent: parentId, init: initId };
+      },
+      50,
+    );
+  } catch (error) {
+    throw new ClusterError(
+      `the cluster's namespaces could not be set up: ${error instanceof Error ? error.message : error}\n${(await readIfThere(logFile)) ?? ""}`,
+      "run as root on a machine that allows new namespaces (CAP_SYS_ADMIN), then again",
+      { cause: error },
+    );
+  }
+}
+
+/** Whether the capsule that was recorded still runs. */
+export const capsuleRuns = (capsule: Capsule): Promise<boolean> => isRunning(capsule.init);
+
+/** The command that runs another one inside the capsule, as a member of its cgroup. Files are the host's; /run/netns is the capsule's own. */
+export async function insideCapsule(capsule: Capsule, argv: readonly string[]): Promise<string[]> {
+  const nsenter = ["nsenter", "--target", String(capsule.init.pid), "--mount", "--net", "--pid", "--cgroup", "--", ...argv];
+  return ["sh", "-c", `${intoCgroup(await hierarchies())}; exec "$@"`, "kappa-enter", ...nsenter];
+}
+
+/**
+ * Ends the capsule with all that runs in it, then whatever else is in its cgroups (it can be nothing but the cluster's), then removes these.
+ * Works without a record of the capsule too.
+ */
+export async function endCapsule(capsule: Capsule | undefined): Promise<void> {
+  if (capsule) {
+    await end(capsule.init, "SIGKILL");
+    await end(capsule.parent, "SIGKILL");
+  }
+  const all = await hierarchies();
+  for (let round = 0; round < 20; round++) {
+    const left = await processesInCgroups(all);
+    if (left.length === 0) break;
+    for (const pid of left) {
+      const id = await identify(pid);
+      if (id) await end(id, "SIGKILL");
+    }
+  }
+  await removeCgroups(all);
+}

@@ -1,0 +1,33 @@
+import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { hierarchies, membershipFiles } from "./cgroups.ts";
+import type { Engine } from "./engine.ts";
+import { identify, type ProcessId } from "./processes.ts";
+import { waitFor } from "./run.ts";
+
+/**
+ * Makes a port that is published on the capsule's loopback answer on the host's loopback: a path socket crosses network namespaces, so one
+ * socat on each side does it. Returns the host's one, which is a member of the cluster's cgroup too.
+ */
+export async function startRelay(engine: Engine, port: number, folder: string, logs: string): Promise<ProcessId> {
+  await mkdir(folder, { recursive: true });
+  const socket = join(folder, `${port}.sock`);
+  const log = join(logs, "relay.log");
+  await rm(socket, { force: true });
+  await engine.startInside(["socat", `UNIX-LISTEN:${socket},fork,backlog=512`, `TCP4:127.0.0.1:${port}`], log);
+  const out = openSync(log, "a");
+  const join_ = membershipFiles(await hierarchies()).map((file) => `echo $$ >${file}`);
+  const socat = ["socat", `TCP4-LISTEN:${port},bind=127.0.0.1,reuseaddr,fork,backlog=512`, `UNIX-CONNECT:${socket}`];
+  const child = spawn("sh", ["-c", `${join_.join("; ")}; exec "$@"`, "kappa-relay", ...socat], {
+    cwd: "/",
+    detached: true,
+    stdio: ["ignore", out, out],
+  });
+  closeSync(out);
+  child.unref();
+  const pid = child.pid;
+  if (pid === undefined) throw new Error("socat could not be started");
+  return waitFor(`the relay of port ${port}`, 5_000, () => identify(pid), 50);
+}

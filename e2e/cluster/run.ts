@@ -1,0 +1,85 @@
+import { createWriteStream } from "node:fs";
+import { execa, type Options } from "execa";
+
+/** How to run a command; everything is optional. */
+export type RunOptions = {
+  /** Added to this process' environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly input?: string;
+  /** Milliseconds until the command is ended; ten minutes when not given. */
+  readonly timeoutMs?: number;
+  /** The command's output is written to the end of this file as well. */
+  readonly logFile?: string;
+  /** The terminal's own input and output, for commands that a person drives. */
+  readonly inherit?: boolean;
+};
+
+/** What a command that ran to its end left. */
+export type RunResult = { readonly stdout: string; readonly stderr: string; readonly exitCode: number };
+
+/** A command that could not be started, was ended, or exited with another code than 0. */
+export class CommandError extends Error {
+  readonly result: RunResult;
+
+  constructor(argv: readonly string[], reason: string, result: RunResult, logFile: string | undefined) {
+    const last = `${result.stderr}\n${result.stdout}`.trim().split("\n").slice(-15).join("\n    ");
+    super(`${argv.join(" ").slice(0, 300)}: ${reason}${last && `\n    ${last}`}${logFile ? `\n  whole output: ${logFile}` : ""}`);
+    this.name = "CommandError";
+    this.result = result;
+  }
+}
+
+const MINUTES = 60_000;
+
+/** Runs a command and returns its output whatever its exit code is (127 where it could not be started). */
+export async function attempt(argv: readonly string[], options: RunOptions = {}): Promise<RunResult & { reason?: string }> {
+  const [file, ...args] = argv;
+  if (file === undefined) throw new TypeError("attempt() needs a command");
+  const log = options.logFile === undefined ? undefined : createWriteStream(options.logFile, { flags: "a" });
+  log?.write(`\n$ ${argv.join(" ")}\n`);
+  const execaOptions: Options = {
+    reject: false,
+    timeout: options.timeoutMs ?? 10 * MINUTES,
+    killSignal: "SIGTERM",
+    forceKillAfterDelay: 5_000,
+    maxBuffer: 200_000_000,
+    ...(options.env && { env: options.env }),
+    ...(options.cwd && { cwd: options.cwd }),
+    ...(options.inherit
+      ? { stdio: "inherit" as const }
+      : options.input === undefined
+        ? { stdin: "ignore" as const }
+        : { input: options.input }),
+  };
+  const child = execa(file, args, execaOptions);
+  if (log) {
+    child.stdout?.on("data", (chunk) => log.write(chunk));
+    child.stderr?.on("data", (chunk) => log.write(chunk));
+  }
+  const done = await child;
+  log?.end();
+  const result = { stdout: String(done.stdout ?? ""), stderr: String(done.stderr ?? ""), exitCode: done.exitCode ?? 127 };
+  const reason = done.shortMessage?.split("\n")[0] ?? "failed";
+  return done.failed ? { ...result, reason } : result;
+}
+
+/** Runs a command; throws {@link CommandError} unless it exits with 0. Returns its standard output without the last line break. */
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
+  const result = await attempt(argv, options);
+  if (result.reason !== undefined || result.exitCode !== 0) {
+    throw new CommandError(argv, result.reason ?? `exit code ${result.exitCode}`, result, options.logFile);
+  }
+  return result.stdout;
+}
+
+/** Asks `probe` again every `everyMs` until it returns something else than undefined, at most for `timeoutMs`. */
+export async function waitFor<T>(what: string, timeoutMs: number, probe: () => Promise<T | undefined>, everyMs = 500): Promise<T> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await probe();
+    if (value !== undefined) return value;
+    if (Date.now() > end) throw new Error(`${what}: not within ${Math.round(timeoutMs / 1000)} s`);
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
