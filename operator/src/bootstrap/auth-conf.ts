@@ -32,25 +32,18 @@ interface User {
 /** Replies arrive here. */
 const INBOX = ["_INBOX.>"];
 
-/** Reading the messages of a stream (`*`: of any): look it up, read it through an ordered consumer, say that flow control was seen. */
+/** Reading messages of a stream (`*`: of any) one by one, from its leader or any replica. No consumers: those could also take away. */
 const readStream = (stream: string): string[] => [
-  "$JS.API.INFO",
-  `$JS.API.STREAM.INFO.${stream}`,
   `$JS.API.STREAM.MSG.GET.${stream}`,
   `$JS.API.DIRECT.GET.${stream}`,
   `$JS.API.DIRECT.GET.${stream}.>`,
-  `$JS.API.CONSUMER.CREATE.${stream}`,
-  `$JS.API.CONSUMER.CREATE.${stream}.>`,
-  `$JS.API.CONSUMER.INFO.${stream}.*`,
-  `$JS.API.CONSUMER.DELETE.${stream}.*`,
-  `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
-  "$JS.FC.>",
 ];
 
 /** Making an object store's stream, adding objects, and clearing away the chunks of an upload that broke off. */
 const writeBucket = (bucket: string): string[] => [
+  "$JS.API.INFO",
+  `$JS.API.STREAM.INFO.OBJ_${bucket}`,
   `$JS.API.STREAM.CREATE.OBJ_${bucket}`,
-  `$JS.API.STREAM.UPDATE.OBJ_${bucket}`,
   `$JS.API.STREAM.PURGE.OBJ_${bucket}`,
   `$O.${bucket}.>`,
 ];
