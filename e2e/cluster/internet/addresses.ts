@@ -26,13 +26,19 @@ private IN A ${PRIVATE_ADDRESS}
 metadata IN A ${METADATA_ADDRESS}
 `;
 
-/** CoreDNS' configuration: the zone, and "no such name" for everything else instead of a search that would time out. */
-export const internetCorefile = (zonePath: string) => `.:53 {
+/**
+ * CoreDNS' configuration: the zone, and "no such name" for everything else instead of a search that would time out. Two server blocks, because
+ * within one the template plugin comes before the file plugin.
+ */
+export const internetCorefile = (zonePath: string) => `${ZONE}:53 {
   bind ${DNS_ADDRESS}
-  file ${zonePath} ${ZONE}
+  file ${zonePath}
+  errors
+}
+.:53 {
+  bind ${DNS_ADDRESS}
   template ANY ANY {
     rcode NXDOMAIN
   }
-  errors
 }
 `;
