@@ -5,6 +5,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readCrds } from "./generate/crds.ts";
+import { errorsReference } from "./generate/errors-reference.ts";
+import { metricsReference } from "./generate/metrics-reference.ts";
+import { resourcesReference } from "./generate/resources-reference.ts";
 import { typesModule } from "./generate/types.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -12,7 +15,12 @@ const ROOT = join(import.meta.dirname, "..");
 /** Every generated file: path below the repository's root → content. */
 export async function generatedFiles(root: string): Promise<Map<string, string>> {
   const crds = readCrds(root);
-  return new Map([["operator/src/api/types.generated.ts", await typesModule(crds)]]);
+  return new Map([
+    ["operator/src/api/types.generated.ts", await typesModule(crds)],
+    ["docs/reference/resources.md", resourcesReference(crds)],
+    ["docs/reference/errors.md", errorsReference()],
+    ["docs/reference/metrics.md", metricsReference()],
+  ]);
 }
 
 /** Paths of generated files that are missing or differ from what their source says. */
