@@ -104,7 +104,7 @@ const runtime = (identifier: string, packages: readonly string[], client: Record
         kind: "rootfs",
         repository: `kappa/rootfs-${identifier}`,
         variant: "essential",
-        packages: ["ca-certificates", "catatonit", "tzdata", ...packages],
+        packages: ["ca-certificates", "catatonit", "libstdc++6", "tzdata", ...packages],
         // Lambda's name and number.
         user: { name: "sbx_user1051", id: 993 },
         directories: ["/var/task", "/opt"],
