@@ -1,0 +1,147 @@
+/** Makes namespaces with the label `kappa.dev/enabled=true` accounts, and undoes it when the label goes. */
+import { type KubeObject, type ReconcileResult, type Reflector, type ResourceRef, Resources } from "../../kube/index.ts";
+import { environmentServiceAccount, gatewayRoleBinding } from "../../resources/account.ts";
+import { Annotation, FieldManager } from "../../resources/labels.ts";
+import { accountNetworkPolicies, type NetworkSettings } from "../../resources/network-policies.ts";
+import { isOlder } from "../age.ts";
+import { type Controller, type ControllerContext, observedQueue } from "../context.ts";
+import { type AccountObject, type AccountStep, accountOf, decideAccount, isTerminating, type NamespaceObject } from "./decide.ts";
+
+export interface AccountControllerDeps extends ControllerContext {
+  namespaces: Reflector<NamespaceObject>;
+  /** Objects that carry Kappa's managed-by label, of each kind that an account has. */
+  owned: { serviceAccounts: Reflector<KubeObject>; roleBindings: Reflector<KubeObject>; networkPolicies: Reflector<KubeObject> };
+  /** Environment pods of all namespaces. */
+  pods: Reflector<KubeObject>;
+  /** What "the internet" leaves out now; `subscribe` tells when it changes. */
+  internetExceptions: { get(): readonly string[]; subscribe(changed: () => void): () => void };
+  network: NetworkSettings;
+  gateway: { serviceAccount: string; namespace: string };
+  workers: number;
+}
+
+/** Makes the controller of accounts. */
+export function accountController(deps: AccountControllerDeps): Controller {
+  const { client, namespaces, owned, pods } = deps;
+  /** Ids that were given and may not have come back by the watch yet, by namespace UID. */
+  const given = new Map<string, string>();
+  const subscriptions: (() => void)[] = [];
+  const queue = observedQueue(deps, { name: "accounts", workers: deps.workers, reconcile });
+
+  async function reconcile(name: string): Promise<ReconcileResult | undefined> {
+    const namespace = namespaces.get(undefined, name);
+    if (namespace === undefined || isTerminating(namespace)) return undefined;
+    const objects = await gather(namespace);
+    const { uid = "" } = namespace.metadata;
+    const { steps, notOwned } = decideAccount({
+      namespace,
+      objects,
+      pods: pods.list().filter((pod) => pod.metadata.namespace === name),
+      idTaken: (id) => holdersOf(id).some((other) => other !== uid),
+      idOfOlder: (id) =>
+        namespaces.list().some((other) => isOlder(other, namespace) && other.metadata.annotations?.[Annotation.accountId] === id),
+    });
+    for (const object of notOwned) tell(namespace, object);
+    // One after the other: each makes sense only after the former.
+    for (const step of steps) await carryOut(namespace, step);
+    return undefined;
+  }
+
+  /** The account's objects, isolation first: the gateway is let in when everything else stands. */
+  async function gather(namespace: NamespaceObject): Promise<AccountObject[]> {
+    const { name } = namespace.metadata;
+    const desired: [ResourceRef, Reflector<KubeObject>, KubeObject][] = [
+      ...accountNetworkPolicies(name, deps.network, deps.internetExceptions.get()).map(
+        (policy): [ResourceRef, Reflector<KubeObject>, KubeObject] => [Resources.networkPolicy, owned.networkPolicies, policy],
+      ),
+      [Resources.serviceAccount, owned.serviceAccounts, environmentServiceAccount(name)],
+      [Resources.roleBinding, owned.roleBindings, gatewayRoleBinding(name, deps.gateway)],
+    ];
+    const enabled = accountOf(namespace).enabled;
+    return Promise.all(
+      desired.map(async ([resource, cache, object]) => {
+        const cached = cache.get(name, object.metadata.name);
+        // The caches hold what is labelled as ours: before something is made, whoever else may have the name is asked for.
+        const actual =
+          cached ?? (enabled ? await client.get<KubeObject>(resource, { namespace: name, name: object.metadata.name }) : undefined);
+        return { resource, desired: object, actual };
+      }),
+    );
+  }
+
+  function holdersOf(id: string): string[] {
+    const written = namespaces.list().filter(({ metadata }) => metadata.annotations?.[Annotation.accountId] === id);
+    const reserved = [...given].filter(([, reservedId]) => reservedId === id).map(([uid]) => uid);
+    return [...written.map(({ metadata }) => metadata.uid ?? ""), ...reserved];
+  }
+
+  async function carryOut(namespace: NamespaceObject, step: AccountStep): Promise<void> {
+    const { name, uid = "" } = namespace.metadata;
+    switch (step.type) {
+      case "apply":
+        await client.apply(step.resource, step.object, { fieldManager: FieldManager.accounts });
+        return;
+      case "delete": {
+        const { metadata } = step.object;
+        await client.delete(step.resource, { namespace: metadata.namespace, name: metadata.name, uid: metadata.uid });
+        return;
+      }
+      case "giveId":
+        // Reserved before anything is awaited, so that two namespaces never choose the same.
+        given.set(uid, step.accountId);
+        await client.apply(
+          Resources.namespace,
+          // Without the UID this would make a namespace that was deleted meanwhile anew.
+          { apiVersion: "v1", kind: "Namespace", metadata: { name, uid, annotations: { [Annotation.accountId]: step.accountId } } },
+          { fieldManager: FieldManager.accounts },
+        );
+        deps.events.record({
+          regarding: namespace,
+          type: "Normal",
+          reason: "AccountEnabled",
+          action: "Enable",
+          note: `The namespace is account ${step.accountId}.`,
+        });
+    }
+  }
+
+  function tell(namespace: NamespaceObject, object: KubeObject): void {
+    const { name } = object.metadata;
+    deps.events.record({
+      regarding: namespace,
+      type: "Warning",
+      reason: "NotOwned",
+      action: "Enable",
+      note: `${object.kind} ${name} was not made by Kappa, which needs the name: kubectl delete ${object.kind.toLowerCase()} ${name} -n ${namespace.metadata.name}. Until then no function runs in this namespace.`,
+    });
+    deps.log.warn(`namespace ${namespace.metadata.name}: ${object.kind} ${name} exists and is not Kappa's; the account is not set up`);
+  }
+
+  function addAll(): void {
+    for (const namespace of namespaces.list()) if (accountOf(namespace).enabled) queue.add(namespace.metadata.name);
+  }
+
+  return {
+    start() {
+      subscriptions.push(
+        namespaces.subscribe(({ type, object }) => {
+          const { uid = "", name, annotations } = object.metadata;
+          if (type === "delete" || annotations?.[Annotation.accountId] === given.get(uid)) given.delete(uid);
+          if (type === "upsert") queue.add(name);
+        }),
+        ...Object.values(owned).map((cache) => cache.subscribe(({ object }) => queue.add(object.metadata.namespace ?? ""))),
+        // A namespace that stops being an account waits for its pods.
+        pods.subscribe(({ type, object }) => {
+          if (type === "delete" && !accountOf(namespaces.get(undefined, object.metadata.namespace ?? "")).enabled)
+            queue.add(object.metadata.namespace ?? "");
+        }),
+        deps.internetExceptions.subscribe(addAll),
+      );
+      queue.start();
+    },
+    async stop() {
+      for (const end of subscriptions.splice(0)) end();
+      await queue.stop();
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/** Where a function's code comes from, and whether what is known about it still holds. Pure. */
+import { createHash } from "node:crypto";
+import type { FunctionCode, Function as LambdaFunction } from "../../api/types.generated.ts";
+import { KappaError } from "../../domain/errors.ts";
+import { type CodeOutcome, isInForce } from "./decide.ts";
+import { inlinePackage } from "./inline-package.ts";
+
+/** The sources that are packages; images are not. */
+export type SourceKind = "inline" | "zip" | "configMap" | "object" | "url";
+
+/** The data of a ConfigMap, as the API has it. */
+export interface ConfigMapData {
+  data?: Record<string, string>;
+  /** Base64. */
+  binaryData?: Record<string, string>;
+}
+
+/** One function's source, ready to be read. */
+export interface CodeSource {
+  kind: SourceKind;
+  /** Equal for equal sources: code that was read under an identity is not read again under it. */
+  identity: string;
+  /** SHA-256 that the package must have, hexadecimal. */
+  declaredSha256?: string;
+  /** The package's bytes, where they are in the resources themselves; absent when they have to be fetched. */
+  bytes?: () => Uint8Array;
+}
+
+/**
+ * Finds the source of a function's code.
+ * @param configMap the ConfigMap that `spec.code.configMap` names, when it exists
+ * @returns undefined for container images
+ * @throws KappaError K204 when the ConfigMap or its key is not there yet
+ */
+export function codeSource(fn: LambdaFunction, configMap: ConfigMapData | undefined): CodeSource | undefined {
+  const { code, runtime = "", handler = "" } = fn.spec;
+  const kind = kindOf(code);
+  switch (kind) {
+    case undefined:
+      return undefined;
+    case "inline": {
+      const text = code.inline ?? "";
+      return { kind, identity: identityOf(kind, runtime, handler, text), bytes: () => inlinePackage({ runtime, handler, text }) };
+    }
+    case "zip": {
+      const base64 = code.zip ?? "";
+      return { kind, identity: identityOf(kind, base64), bytes: () => decodeBase64(base64, "spec.code.zip") };
+    }
+    case "configMap": {
+      const { name = "", key = "" } = code.configMap ?? {};
+      const where = `Key ${key} of ConfigMap ${name}`;
+      if (configMap === undefined)
+        throw new KappaError("K204", `ConfigMap ${name} does not exist in namespace ${fn.metadata.namespace ?? ""}`);
+      const base64 = configMap.binaryData?.[key];
+      if (base64 !== undefined) return { kind, identity: identityOf(kind, "binary", base64), bytes: () => decodeBase64(base64, where) };
+      const text = configMap.data?.[key];
+      if (text === undefined) throw new KappaError("K204", `${where} does not exist`);
+      return { kind, identity: identityOf(kind, runtime, handler, text), bytes: () => inlinePackage({ runtime, handler, text }) };
+    }
+    case "object":
+      return { kind, identity: identityOf(kind, code.object?.bucket ?? "", code.object?.key ?? "") };
+    case "url": {
+      const { url = "", sha256 = "" } = code.url ?? {};
+      return { kind, identity: identityOf(kind, url, sha256), declaredSha256: sha256 };
+    }
+  }
+}
+
+/**
+ * What is known of the code without reading it.
+ * @param remembered what became of the code when it was last read, and under which identity
+ * @param lost whether the package in force is no longer in the store
+ */
+export function knownOutcome(
+  fn: LambdaFunction,
+  source: CodeSource,
+  remembered: { identity: string; outcome: CodeOutcome } | undefined,
+  lost: boolean,
+): CodeOutcome | undefined {
+  if (lost) return undefined;
+  if (remembered?.identity === source.identity) return remembered.outcome;
+  const effective = fn.status?.effective;
+  if (effective === undefined) return undefined;
+  const stored: CodeOutcome = { kind: "stored", stored: { sha256: effective.packageSha256, size: effective.codeSize } };
+  if (source.declaredSha256 === effective.packageSha256) return stored;
+  // After a restart nothing is remembered, but a status that speaks of this very spec does. A ConfigMap may change without it.
+  return isInForce(fn) && source.kind !== "configMap" ? stored : undefined;
+}
+
+function kindOf(code: FunctionCode): SourceKind | undefined {
+  const kinds: SourceKind[] = ["inline", "zip", "configMap", "object", "url"];
+  return kinds.find((kind) => code[kind] !== undefined);
+}
+
+function identityOf(...parts: string[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+  return hash.digest("hex");
+}
+
+/** `Buffer.from` skips what is no base64, and would make a package of the rest. */
+function decodeBase64(text: string, where: string): Uint8Array {
+  const compact = text.replace(/\s+/g, "");
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(compact) || compact.length % 4 !== 0) throw new KappaError("K200", `${where} is not base64`);
+  return Buffer.from(compact, "base64");
+}

@@ -1,0 +1,191 @@
+import type { FunctionStatus, Function as LambdaFunction } from "../../api/types.generated.ts";
+import { functionNameOf } from "../../domain/effective.ts";
+import { KappaError } from "../../domain/errors.ts";
+import { KubeError, type KubeObject, objectKey, parseKey, type ReconcileResult, type Reflector, Resources } from "../../kube/index.ts";
+import { FieldManager } from "../../resources/labels.ts";
+import { accountOf, isTerminating, type NamespaceObject } from "../accounts/decide.ts";
+import { isOlder } from "../age.ts";
+import { type Controller, type ControllerContext, observedQueue } from "../context.ts";
+import { LastWrites } from "../last-writes.ts";
+import { type CodeSource, codeSource } from "./code.ts";
+import type { CodeIntake } from "./code-intake.ts";
+import type { ConfigMaps } from "./config-maps.ts";
+import { type CodeOutcome, type Decision, decideFromCode, decideObstructed, type FunctionView, findObstacle } from "./decide.ts";
+
+/** Downloads at the same time. Each may hold a package of 250 MB in memory. */
+const FETCH_WORKERS = 1;
+
+/** Pauses between tries of a source that cannot be read. */
+const FETCH_BACKOFF = { baseMs: 1_000, maxMs: 120_000 };
+
+export interface FunctionControllerDeps extends ControllerContext {
+  functions: Reflector<LambdaFunction>;
+  namespaces: Reflector<NamespaceObject>;
+  configMaps: ConfigMaps;
+  intake: CodeIntake;
+  region: string;
+  runtimes: readonly string[];
+  workers: number;
+}
+
+/** Makes the controller of Functions. Its field manager owns the status of Functions and nothing else. */
+export function functionController(deps: FunctionControllerDeps): Controller & { requeue(fn: LambdaFunction): void } {
+  const { functions, namespaces, configMaps, intake, clock } = deps;
+  const writes = new LastWrites<LambdaFunction>();
+  const subscriptions: (() => void)[] = [];
+  const queue = observedQueue(deps, { name: "functions", workers: deps.workers, reconcile });
+  const fetches = observedQueue(deps, { name: "packages", workers: FETCH_WORKERS, reconcile: fetch, backoff: FETCH_BACKOFF });
+
+  function current(key: string): LambdaFunction | undefined {
+    const { namespace, name } = parseKey(key);
+    const cached = functions.get(namespace, name);
+    return cached && cached.metadata.deletionTimestamp === undefined ? writes.latest(cached) : undefined;
+  }
+
+  async function reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult | undefined> {
+    const fn = current(key);
+    if (fn === undefined || isTerminating(namespaces.get(undefined, fn.metadata.namespace ?? ""))) return undefined;
+    const view = viewOf(fn);
+    const obstacle = findObstacle(view);
+    if (obstacle) {
+      await apply(fn, decideObstructed(view, obstacle, clock));
+      return undefined;
+    }
+    const outcome = await codeOf(key, fn, signal);
+    await apply(fn, decideFromCode(view, outcome, clock));
+    // Fetches repeat themselves and ConfigMaps are watched; a store that is away is tried again with this queue's back-off.
+    if (outcome.kind === "unavailable" && !isFetched(fn) && outcome.error.code !== "K204") throw outcome.error;
+    return undefined;
+  }
+
+  async function codeOf(key: string, fn: LambdaFunction, signal: AbortSignal): Promise<CodeOutcome> {
+    let source: CodeSource | undefined;
+    try {
+      source = codeSource(fn, await configMaps.read(fn));
+    } catch (error) {
+      if (error instanceof KappaError && error.code === "K204") return { kind: "unavailable", error };
+      throw error;
+    }
+    if (source === undefined) throw new KappaError("K103", `Function ${key} has no code`);
+    const known = intake.known(fn, source);
+    if (known) return known;
+    if (source.bytes) return intake.take(fn, source, signal);
+    fetches.add(key);
+    return { kind: "reading" };
+  }
+
+  /** Fetches a package outside of the functions' own workers, so that a slow server delays no other function. */
+  async function fetch(key: string, signal: AbortSignal): Promise<undefined> {
+    const fn = current(key);
+    const source = fn && isFetched(fn) && !findObstacle(viewOf(fn)) ? codeSource(fn, undefined) : undefined;
+    if (fn === undefined || source === undefined) return;
+    const known = intake.known(fn, source);
+    const outcome = known === undefined || known.kind === "unavailable" ? await intake.take(fn, source, signal) : known;
+    queue.add(key);
+    if (outcome.kind === "unavailable") throw outcome.error;
+  }
+
+  function viewOf(fn: LambdaFunction): FunctionView {
+    const { namespace = "" } = fn.metadata;
+    const nameHeldBy = olderOfSameName(fn)?.metadata.name;
+    return {
+      fn,
+      account: accountOf(namespaces.get(undefined, namespace)),
+      region: deps.region,
+      runtimes: deps.runtimes,
+      ...(nameHeldBy === undefined ? {} : { nameHeldBy }),
+    };
+  }
+
+  /** Functions by namespace and Lambda name: `metadata.name` is unique, `spec.functionName` need not be. */
+  const byName = new Map<string, Set<string>>();
+  const nameKey = (fn: LambdaFunction): string => `${fn.metadata.namespace ?? ""}/${functionNameOf(fn)}`;
+  function olderOfSameName(fn: LambdaFunction): LambdaFunction | undefined {
+    return namesakes(fn)
+      .filter((other) => other.metadata.uid !== fn.metadata.uid && isOlder(other, fn))
+      .toSorted((a, b) => (isOlder(a, b) ? -1 : 1))[0];
+  }
+  function namesakes(fn: LambdaFunction): LambdaFunction[] {
+    return [...(byName.get(nameKey(fn)) ?? [])].flatMap((key) => {
+      const ref = parseKey(key);
+      return functions.get(ref.namespace, ref.name) ?? [];
+    });
+  }
+
+  async function apply(fn: LambdaFunction, { status, notice }: Decision): Promise<void> {
+    if (status === undefined) return;
+    const { name, namespace, uid } = fn.metadata;
+    const intent = {
+      apiVersion: fn.apiVersion,
+      kind: fn.kind,
+      // The UID makes this a write to this very object, or none.
+      metadata: { name, ...(namespace === undefined ? {} : { namespace }), ...(uid === undefined ? {} : { uid }) },
+      status,
+    };
+    try {
+      const written = await deps.client.apply<KubeObject & { status: FunctionStatus }>(Resources.function, intent, {
+        fieldManager: FieldManager.functions,
+        subresource: "status",
+      });
+      // What came back is the whole Function.
+      writes.note(fn, written as unknown as LambdaFunction);
+    } catch (error) {
+      // Deleted meanwhile: nothing is left to be said about it.
+      if (error instanceof KubeError && error.notFound) return;
+      throw error;
+    }
+    if (notice) deps.events.record({ regarding: fn, type: notice.type, reason: notice.reason, action: "Reconcile", note: notice.note });
+  }
+
+  function onFunction(event: { type: "upsert" | "delete"; object: LambdaFunction }): void {
+    const { object } = event;
+    const key = objectKey(object.metadata);
+    const names = byName.get(nameKey(object)) ?? new Set<string>();
+    if (event.type === "upsert") {
+      byName.set(nameKey(object), names.add(key));
+      queue.add(key);
+      return;
+    }
+    names.delete(key);
+    if (names.size === 0) byName.delete(nameKey(object));
+    intake.forget(object.metadata.uid ?? "");
+    writes.forget(key);
+    configMaps.release(key);
+    // The name is free again.
+    for (const other of namesakes(object)) queue.add(objectKey(other.metadata));
+  }
+
+  function addAll(which: (fn: LambdaFunction) => boolean): void {
+    for (const fn of functions.list()) if (which(fn)) queue.add(objectKey(fn.metadata));
+  }
+
+  return {
+    requeue: (fn) => queue.add(objectKey(fn.metadata)),
+    start() {
+      subscriptions.push(
+        functions.subscribe(onFunction),
+        namespaces.subscribe(({ object, old }) => {
+          const before = accountOf(old);
+          const after = accountOf(namespaces.get(undefined, object.metadata.name));
+          if (before.enabled !== after.enabled || before.accountId !== after.accountId)
+            addAll((fn) => fn.metadata.namespace === object.metadata.name);
+        }),
+        configMaps.subscribe((namespace, name) =>
+          addAll((fn) => fn.metadata.namespace === namespace && fn.spec.code.configMap?.name === name),
+        ),
+      );
+      queue.start();
+      fetches.start();
+    },
+    async stop() {
+      for (const end of subscriptions.splice(0)) end();
+      // Together: a worker may be waiting for a ConfigMap's cache.
+      await Promise.all([queue.stop(), fetches.stop(), configMaps.close()]);
+    },
+  };
+}
+
+/** Whether the code has to be fetched from elsewhere. */
+function isFetched(fn: LambdaFunction): boolean {
+  return fn.spec.code.object !== undefined || fn.spec.code.url !== undefined;
+}

@@ -1,0 +1,93 @@
+/** The slow sweep over the package store: takes out what nobody needs and has missing packages fetched again. */
+import type { Function as LambdaFunction, LayerVersion, Version } from "../../api/types.generated.ts";
+import { type Reflector, sleep } from "../../kube/index.ts";
+import type { Controller, ControllerContext } from "../context.ts";
+import type { CodeIntake } from "../functions/code-intake.ts";
+import { decideSweep, type PackageInfo } from "./decide.ts";
+
+/** From the start of a term to its first sweep, and between sweeps, milliseconds. */
+const FIRST_SWEEP_MS = 30_000;
+const SWEEP_INTERVAL_MS = 600_000;
+
+/** What the sweep needs of the package store. */
+export interface PackageInventory {
+  list(): Promise<PackageInfo[]>;
+  /** Removes a package; does nothing when it is not there. */
+  delete(sha256: string): Promise<void>;
+}
+
+export interface PackageSweepDeps extends ControllerContext {
+  packages: PackageInventory;
+  functions: Reflector<LambdaFunction>;
+  versions: Reflector<Version>;
+  layerVersions: Reflector<LayerVersion>;
+  intake: Pick<CodeIntake, "isRecent" | "lost">;
+  /** Has a Function reconciled again. */
+  requeue: (fn: LambdaFunction) => void;
+}
+
+/** Makes the sweep. */
+export function packageSweep(deps: PackageSweepDeps): Controller {
+  const { packages, functions, versions, layerVersions, intake, clock, log } = deps;
+  const stopping = new AbortController();
+  let loop: Promise<void> | undefined;
+  let unreferencedSince: ReadonlyMap<string, number> = new Map();
+
+  async function run(signal: AbortSignal): Promise<void> {
+    await sleep(clock, FIRST_SWEEP_MS, signal);
+    while (!signal.aborted) {
+      try {
+        await sweep(signal);
+      } catch (error) {
+        log.warn(`sweeping packages: ${error instanceof Error ? error.message : String(error)}`);
+      }
+      await sleep(clock, SWEEP_INTERVAL_MS, signal);
+    }
+  }
+
+  async function sweep(signal: AbortSignal): Promise<void> {
+    // The store first: a package that is taken in while it is read is then not judged at all.
+    const stored = await packages.list();
+    const decision = decideSweep({
+      stored,
+      referenced: references(),
+      unreferencedSince,
+      isRecent: (sha256) => intake.isRecent(sha256),
+      now: clock.now(),
+    });
+    unreferencedSince = decision.unreferencedSince;
+    heal(decision.missing);
+    for (const sha256 of decision.remove) {
+      if (signal.aborted) return;
+      // Deciding took no time, but deleting the ones before did.
+      if (intake.isRecent(sha256) || references().has(sha256)) continue;
+      await packages.delete(sha256);
+      log.info(`package ${sha256} removed: nothing has referred to it for an hour`);
+    }
+  }
+
+  function references(): Set<string> {
+    const all = [...functions.list(), ...versions.list()].map(({ status }) => status?.effective?.packageSha256);
+    const layers = layerVersions.list().map(({ status }) => status?.packageSha256);
+    return new Set([...all, ...layers].filter((sha256) => sha256 !== undefined));
+  }
+
+  function heal(missing: readonly string[]): void {
+    const lost = new Set(missing);
+    const affected = functions.list().filter((fn) => lost.has(fn.status?.effective?.packageSha256 ?? ""));
+    if (affected.length === 0) return;
+    log.warn(`${missing.length} packages are not in the store any more; the code of ${affected.length} functions is read again`);
+    intake.lost(missing);
+    for (const fn of affected) deps.requeue(fn);
+  }
+
+  return {
+    start() {
+      loop ??= run(stopping.signal);
+    },
+    async stop() {
+      stopping.abort();
+      await loop;
+    },
+  };
+}
