@@ -18,7 +18,10 @@ export interface ReflectorOptions<T extends KubeObject> extends ListOptions {
   backoff?: Backoff | undefined;
   /** Shortest life of one watch, seconds; each lasts up to twice as long, so that many do not end together. Default 290 (client-go's 5–10 minutes). */
   watchSeconds?: number | undefined;
-  /** Silence after which a watch is opened anew, milliseconds. Bookmarks come each minute, so the default of 150,000 means that two were missed. */
+  /**
+   * Silence after which a watch is opened anew, milliseconds. Default 150,000: bookmarks come each minute where anything of the kind
+   * changes in the cluster, so two were missed, or nothing changed and it costs one request.
+   */
   idleTimeoutMs?: number | undefined;
 }
 
@@ -144,6 +147,7 @@ export class Reflector<T extends KubeObject> {
           failures = 0;
           refusals = 0;
         }
+        if (error instanceof KubeError && error.reason === "Idle") continue;
         const status = error instanceof KubeError ? error.status : NO_ANSWER;
         if (status !== NO_ANSWER) refusals++;
         const gone = error instanceof KubeError && error.gone;
