@@ -9,10 +9,11 @@
  * A bundle starts several times faster than the same modules loaded one by one, and an image needs no node_modules.
  */
 import { realpathSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
+import { licencesOf } from "./images/licences.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -23,36 +24,48 @@ const TARGET = "node24";
 const REQUIRE_IN_ESM = 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
 
 const common = {
+  banner: { js: REQUIRE_IN_ESM },
   bundle: true,
   platform: "node",
   target: TARGET,
   format: "esm",
   absWorkingDir: root,
-  // Licences of what was bundled are shipped beside the bundle.
-  legalComments: "linked",
+  // All licences go into a file beside the bundle; the comments are a part of them only.
+  legalComments: "none",
   logLevel: "warning",
   // `ws` tries these native add-ons and does without; the constants below let the bundler drop the attempts.
   define: { "process.env.WS_NO_BUFFER_UTIL": '"1"', "process.env.WS_NO_UTF_8_VALIDATE": '"1"' },
 } satisfies BuildOptions;
 
-/** Where the bundles are, relative to the checkout. */
-export const BUNDLES = { operator: "dist/operator/main.mjs", agent: "dist/agent/agent.mjs" } as const;
+/** Where the bundles go, relative to the checkout. */
+const BUNDLES = { operator: "dist/operator/main.mjs", agent: "dist/agent/agent.mjs" } as const;
 
-/** Builds both bundles. @returns their absolute paths */
-export async function buildBundles(): Promise<{ operator: string; agent: string }> {
-  const operator = join(root, BUNDLES.operator);
-  const agent = join(root, BUNDLES.agent);
-  await Promise.all([
+/** A bundle and the licences of the packages in it: absolute paths. */
+export interface Bundle {
+  code: string;
+  licences: string;
+}
+
+/** Builds both bundles. */
+export async function buildBundles(): Promise<{ operator: Bundle; agent: Bundle }> {
+  const [operator, agent] = await Promise.all([
     // Names and line structure are kept: a stack trace in a log has to be readable without a source map.
-    build({ ...common, entryPoints: ["operator/src/main.ts"], outfile: operator, keepNames: true, banner: { js: REQUIRE_IN_ESM } }),
+    bundle("operator/src/main.ts", BUNDLES.operator, { keepNames: true }),
     // Every cold start without a pool pays for parsing this one.
-    build({ ...common, entryPoints: ["runtime-images/agent/src/main.ts"], outfile: agent, minify: true, banner: { js: REQUIRE_IN_ESM } }),
+    bundle("runtime-images/agent/src/main.ts", BUNDLES.agent, { minify: true }),
   ]);
   return { operator, agent };
 }
 
+async function bundle(entryPoint: string, outfile: string, options: BuildOptions): Promise<Bundle> {
+  const { metafile } = await build({ ...common, ...options, entryPoints: [entryPoint], outfile, metafile: true });
+  const licences = join(root, `${outfile}.licences.txt`);
+  await writeFile(licences, await licencesOf(Object.keys(metafile.inputs), root));
+  return { code: join(root, outfile), licences };
+}
+
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  for (const [name, path] of Object.entries(await buildBundles())) {
-    console.log(`${name}: ${path.slice(root.length)}, ${Math.ceil((await stat(path)).size / 1024)} KiB`);
+  for (const [name, { code }] of Object.entries(await buildBundles())) {
+    console.log(`${name}: ${code.slice(root.length)}, ${Math.ceil((await stat(code)).size / 1024)} KiB`);
   }
 }

@@ -35,8 +35,8 @@ export async function buildImages(settings: Pick<Settings, "cacheDir" | "engine"
   const inputs: Inputs = {
     node: join(checkout, "node_modules/node/bin/node"),
     natsServer: join(process.env.KAPPA_PARTS || currentPartsFolder(settings.cacheDir), "nats-server"),
-    operatorBundle: bundles.operator,
-    agentBundle: bundles.agent,
+    operator: bundles.operator,
+    agent: bundles.agent,
     runtimeClients: {
       "python3.11": await pythonRuntimeClient(
         join(checkout, "runtime-images/python3.11/requirements.txt"),

@@ -4,8 +4,8 @@ import { hashRecipe, type Inputs, type LayerRecipe, type Recipe, recipes, refere
 const inputs: Inputs = {
   node: "/node",
   natsServer: "/nats-server",
-  operatorBundle: "/main.mjs",
-  agentBundle: "/agent.mjs",
+  operator: { code: "/main.mjs", licences: "/licences" },
+  agent: { code: "/agent.mjs", licences: "/licences" },
   runtimeClients: { "python3.11": "/client" },
 };
 

@@ -3,6 +3,7 @@
  * often. The tag of each is the hash of everything it is made of, so what did not change is found, not built.
  */
 import { createHash } from "node:crypto";
+import type { Bundle } from "../build.ts";
 
 /** A root file system made of Debian packages. */
 export interface RootfsRecipe {
@@ -40,8 +41,8 @@ export const DEBIAN = "bookworm";
 export interface Inputs {
   node: string;
   natsServer: string;
-  operatorBundle: string;
-  agentBundle: string;
+  operator: Bundle;
+  agent: Bundle;
   /** Runtime identifier → directory with the language's runtime client. */
   runtimeClients: Record<string, string>;
 }
@@ -54,11 +55,11 @@ export function recipes(inputs: Inputs): Record<string, LayerRecipe> {
 /** Version of NATS's server, as the chart and the tag name it. */
 export const NATS_VERSION = "2.15.2";
 
-const operator = ({ node, operatorBundle }: Inputs): LayerRecipe => ({
+const operator = ({ node, operator: bundle }: Inputs): LayerRecipe => ({
   kind: "layer",
   repository: "kappa/operator",
   containerfile: "operator/images/Containerfile",
-  context: { "main.mjs": operatorBundle, "main.mjs.LEGAL.txt": `${operatorBundle}.LEGAL.txt` },
+  context: { "main.mjs": bundle.code, "LICENCES.txt": bundle.licences },
   base: {
     kind: "layer",
     repository: "kappa/operator-base",
@@ -89,7 +90,7 @@ const runtime = (identifier: string, packages: readonly string[], client: Record
   kind: "layer",
   repository: `kappa/runtime-${identifier}`,
   containerfile: "runtime-images/agent/Containerfile",
-  context: { "agent.mjs": inputs.agentBundle, "agent.mjs.LEGAL.txt": `${inputs.agentBundle}.LEGAL.txt` },
+  context: { "agent.mjs": inputs.agent.code, "LICENCES.txt": inputs.agent.licences },
   base: {
     kind: "layer",
     repository: `kappa/language-${identifier}`,
