@@ -250,3 +250,23 @@ describe("status", () => {
     expect(after).toMatchObject({ spec: { timeout: 3 }, status: { state: "Active" } });
   });
 });
+
+describe("server-side apply", () => {
+  test("statements of a policy belong to whoever applied them, and two writers do not take each other's", async () => {
+    const example = parse(readFileSync(join(EXAMPLES, "hello-python.yaml"), "utf8"));
+    const apply = (manager: string, spec: object) =>
+      run(
+        ["apply", "--server-side", `--field-manager=${manager}`, "-f", "-"],
+        JSON.stringify({ apiVersion: example.apiVersion, kind: example.kind, metadata: { name: "two-writers" }, spec }),
+      );
+    const statement = (statementId: string) => ({ statementId, action: "lambda:InvokeFunction", principal: "*" });
+
+    await apply("gitops", { ...example.spec, permissions: [statement("gitops")] });
+    await apply("lambda-api", { code: example.spec.code, permissions: [statement("lambda-api")] });
+    await apply("gitops", { ...example.spec, permissions: [] });
+
+    const { spec } = JSON.parse((await run(["get", "fn", "two-writers", "-o", "json"])).stdout);
+    expect(spec.permissions).toEqual([statement("lambda-api")]);
+    expect(spec.handler).toBe(example.spec.handler);
+  });
+});

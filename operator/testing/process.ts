@@ -57,7 +57,7 @@ export class ServerProcess {
 }
 
 /** Ports of the loopback interface that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
+async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   try {
     return await Promise.all(

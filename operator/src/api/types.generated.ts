@@ -5,7 +5,7 @@
 import type { ObjectMeta } from "./object-meta.ts";
 
 /**
- * The package in a ConfigMap of the same namespace, under binaryData. It is read once.
+ * The archive in a ConfigMap of the same namespace, under binaryData. It is read once.
  */
 export interface FunctionCodeConfigMap {
   /**
@@ -19,7 +19,7 @@ export interface FunctionCodeConfigMap {
 }
 
 /**
- * The package in a JetStream object store of this namespace. It is read once. Lambda: Content.S3Bucket and Content.S3Key.
+ * The archive in a JetStream object store of this namespace. It is read once. Lambda: Content.S3Bucket and Content.S3Key.
  */
 export interface FunctionCodeObject {
   /**
@@ -33,7 +33,7 @@ export interface FunctionCodeObject {
 }
 
 /**
- * The package on an HTTP server that the controller can reach, with the digest that it must have.
+ * The archive on an HTTP server that the controller can reach, with the digest that it must have.
  */
 export interface FunctionCodeUrl {
   /**
@@ -51,7 +51,7 @@ export interface FunctionCodeUrl {
  */
 export interface FunctionCode {
   /**
-   * Source text of a function of one file, at most 65,536 bytes; for the python and nodejs runtimes. The file takes its name from the handler: index.py for index.handler and python3.11. CloudFormation: Code.ZipFile.
+   * Source text of a function of one file, at most 65,536 bytes; for the python, nodejs and provided runtimes. The file takes its name from the handler, such as index.py for index.handler and python3.11; for provided.al2023 it is the executable bootstrap. CloudFormation: Code.ZipFile.
    */
   inline?: string;
   /**
@@ -59,7 +59,7 @@ export interface FunctionCode {
    */
   zip?: string;
   /**
-   * The package in a ConfigMap of the same namespace, under binaryData. It is read again whenever the ConfigMap changes.
+   * The code in a ConfigMap of the same namespace: a zip archive under binaryData, or source text as for inline under data. It is read again whenever the ConfigMap changes.
    */
   configMap?: FunctionCodeConfigMap;
   /**
@@ -1255,19 +1255,19 @@ export interface EventSourceMapping {
  */
 export interface LayerVersionContent {
   /**
-   * The package as base64 text, at most 180,000 characters; line breaks are allowed. Meant for kubectl; larger packages belong into an object store. Lambda: Content.ZipFile.
+   * The archive as base64 text, at most 180,000 characters; line breaks are allowed. Meant for kubectl; larger archives belong into an object store. Lambda: Content.ZipFile.
    */
   zip?: string;
   /**
-   * The package in a ConfigMap of the same namespace, under binaryData. It is read once.
+   * The archive in a ConfigMap of the same namespace, under binaryData. It is read once.
    */
   configMap?: FunctionCodeConfigMap;
   /**
-   * The package in a JetStream object store of this namespace. It is read once. Lambda: Content.S3Bucket and Content.S3Key.
+   * The archive in a JetStream object store of this namespace. It is read once. Lambda: Content.S3Bucket and Content.S3Key.
    */
   object?: FunctionCodeObject;
   /**
-   * The package on an HTTP server that the controller can reach, with the digest that it must have.
+   * The archive on an HTTP server that the controller can reach, with the digest that it must have.
    */
   url?: FunctionCodeUrl;
 }
