@@ -179,14 +179,14 @@ export class RuntimeApi {
           errorType: "RequestEntityTooLarge",
           errorMessage: `Exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`,
         });
-        if (call === "initError") this.#handler.initError(errorTypeOf(request), []);
+        if (call === "initError") this.#handler.initError(errorTypeOf(request, []), []);
         else this.#handler.tooLarge();
         return;
       }
       response.writeHead(202, { "Content-Type": "application/json", "Content-Length": OK.length }).end(OK);
       if (call === "response") this.#handler.response(chunks);
-      else if (call === "error") this.#handler.error(errorTypeOf(request), chunks);
-      else this.#handler.initError(errorTypeOf(request), chunks);
+      else if (call === "error") this.#handler.error(errorTypeOf(request, chunks), chunks);
+      else this.#handler.initError(errorTypeOf(request, chunks), chunks);
     });
   }
 }
@@ -217,9 +217,18 @@ function headerValue(text: string): string {
   return Buffer.from(text.replace(/[\x00-\x08\x0a-\x1f\x7f]/g, " ")).toString("latin1");
 }
 
-function errorTypeOf(request: IncomingMessage): string {
-  const type = request.headers[ERROR_TYPE_HEADER];
-  return typeof type === "string" && ERROR_TYPE.test(type) ? type : "Runtime.Unknown";
+/** The type from the header or, as AWS's native clients send no header with an event's error, from the error object. */
+function errorTypeOf(request: IncomingMessage, body: readonly Uint8Array[]): string {
+  const named = request.headers[ERROR_TYPE_HEADER] ?? errorTypeOfBody(body);
+  return typeof named === "string" && ERROR_TYPE.test(named) ? named : "Runtime.Unknown";
+}
+
+function errorTypeOfBody(body: readonly Uint8Array[]): unknown {
+  try {
+    return JSON.parse(Buffer.concat(body).toString())?.errorType;
+  } catch {
+    return undefined;
+  }
 }
 
 function refuse(response: ServerResponse, refusal: Refusal): void {

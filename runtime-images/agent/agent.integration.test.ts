@@ -1,0 +1,713 @@
+/** The real agent with the real Python runtime client, against a gateway that speaks the protocol. */
+import { rm } from "node:fs/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Assignment } from "../../operator/src/api/environment-protocol.ts";
+import { type AgentProcess, type AgentProcessOptions, startAgent, until } from "./testing/agent-process.ts";
+import { type AgentLink, startTestGateway, type TestGateway } from "./testing/gateway.ts";
+import { assignmentOf, type TestFile, type TestPackage, zipOf } from "./testing/packages.ts";
+import { pythonRuntime } from "./testing/python-runtime.ts";
+
+let runtimeRoot: string;
+const gateways: TestGateway[] = [];
+const agents: AgentProcess[] = [];
+
+beforeAll(async () => {
+  runtimeRoot = await pythonRuntime();
+});
+afterEach(async () => {
+  await Promise.all(agents.splice(0).map((agent) => agent.stop()));
+  await Promise.all(gateways.splice(0).map((gateway) => gateway.kill()));
+});
+afterAll(async () => {
+  await rm(runtimeRoot, { recursive: true, force: true });
+});
+
+async function gatewayOf(...args: Parameters<typeof startTestGateway>): Promise<TestGateway> {
+  const gateway = await startTestGateway(...args);
+  gateways.push(gateway);
+  return gateway;
+}
+
+async function agentOf(options: Partial<AgentProcessOptions> & { gatewayPort: number }): Promise<AgentProcess> {
+  const agent = await startAgent({ runtimeRoot, ...options });
+  agents.push(agent);
+  return agent;
+}
+
+/** A gateway, an agent and a package, before the assignment. */
+async function unassigned(files: Record<string, TestFile>, options: Partial<AgentProcessOptions> = {}) {
+  const code = zipOf(files);
+  const gateway = await gatewayOf();
+  gateway.packages.set(code.sha256, code.bytes);
+  const agent = await agentOf({ gatewayPort: gateway.port, ...options });
+  return { gateway, agent, link: await gateway.agent(), code };
+}
+
+/** The same with the function in place. */
+async function running(source: string, over: Partial<Assignment> = {}, options: Partial<AgentProcessOptions> = {}) {
+  const parts = await unassigned({ "app.py": source }, options);
+  const { assigned, failed, body } = await parts.link.assign(assignmentOf(parts.code, over));
+  if (!assigned) throw new Error(`not assigned: ${JSON.stringify(failed)} ${body}\n${parts.agent.stdout}\n${parts.agent.stderr}`);
+  return { ...parts, assigned };
+}
+
+const ECHO = "def handler(event, context):\n    return event\n";
+
+describe("an event", () => {
+  test("reaches the handler and its answer comes back", async () => {
+    const { link, assigned } = await running(ECHO);
+    expect(assigned.initDurationMs).toBeGreaterThan(0);
+    const { result, json } = await link.invoke({ name: "ünïcode", list: [1, 2.5, null] });
+    expect(json).toEqual({ name: "ünïcode", list: [1, 2.5, null] });
+    expect(result).toMatchObject({ initDurationMs: assigned.initDurationMs, reusable: true });
+    expect(result.functionError).toBeUndefined();
+    expect(result.billedMs).toBe(Math.ceil(result.durationMs + assigned.initDurationMs));
+    expect(result.maxMemoryMb).toBeGreaterThan(5);
+    expect((await link.invoke({})).result.initDurationMs).toBeUndefined();
+  });
+
+  test("carries Lambda's context and environment", async () => {
+    const { link, agent } = await running(
+      `
+import os, sys
+def handler(event, context):
+    return {
+        "id": context.aws_request_id, "arn": context.invoked_function_arn, "remaining": context.get_remaining_time_in_millis(),
+        "name": context.function_name, "version": context.function_version, "memory": context.memory_limit_in_mb,
+        "client": context.client_context.custom, "env": dict(os.environ), "cwd": os.getcwd(), "path": sys.path, "stdin": sys.stdin.read(),
+    }
+`,
+      { environment: { GREETING: "grüß", LANG: "C.UTF-8", _HANDLER: "other.thing" }, timeout: 30 },
+    );
+    const requestId = crypto.randomUUID();
+    const { json } = await link.invoke(
+      {},
+      { requestId, clientContext: '{"custom":\n{"k":"vé"}}', traceId: "Root=1-5e1b4151-5ac6c58f7ec2d1f0a1b2c3d4;Sampled=0" },
+    );
+    expect(json).toMatchObject({
+      id: requestId,
+      arn: "arn:aws:lambda:us-east-1:000000000001:function:f",
+      name: "f",
+      version: "$LATEST",
+      memory: "128",
+      client: { k: "vé" },
+      cwd: agent.taskRoot,
+      stdin: "",
+      env: {
+        GREETING: "grüß",
+        LANG: "C.UTF-8",
+        _HANDLER: "app.handler",
+        AWS_EXECUTION_ENV: "AWS_Lambda_python3.11",
+        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "128",
+        LAMBDA_TASK_ROOT: agent.taskRoot,
+        TZ: ":UTC",
+        _X_AMZN_TRACE_ID: "Root=1-5e1b4151-5ac6c58f7ec2d1f0a1b2c3d4;Sampled=0",
+      },
+    });
+    const seen = json as { remaining: number; path: string[]; env: Record<string, string> };
+    expect(seen.remaining).toBeGreaterThan(20_000);
+    expect(seen.remaining).toBeLessThanOrEqual(30_000);
+    expect(seen.path.slice(0, 3)).toEqual([agent.taskRoot, "/opt/python/lib/python3.11/site-packages", "/opt/python"]);
+    expect(Object.keys(seen.env).filter((name) => name.startsWith("KAPPA_") || name.startsWith("POD_"))).toEqual([]);
+  });
+
+  test("that raises is answered with Python's error, and the environment goes on", async () => {
+    const { link } = await running(
+      "def handler(event, context):\n    if event: raise ValueError('boom ' + event['x'])\n    return 'fine'\n",
+    );
+    const requestId = crypto.randomUUID();
+    const { result, json } = await link.invoke({ x: "1" }, { requestId });
+    expect(result).toMatchObject({ functionError: "Unhandled", errorType: "ValueError", reusable: true });
+    expect(json).toMatchObject({
+      errorMessage: "boom 1",
+      errorType: "ValueError",
+      requestId,
+      stackTrace: [expect.stringContaining("raise ValueError")],
+    });
+    expect((await link.invoke(null)).json).toBe("fine");
+  });
+
+  test("whose error has a deep cause fits through the Runtime API's headers", async () => {
+    const { link } = await running(
+      "def deep(n):\n    if n == 0: raise RuntimeError('deep')\n    deep(n - 1)\n\ndef handler(e, c):\n    deep(900)\n",
+    );
+    expect((await link.invoke({})).json).toMatchObject({ errorType: "RuntimeError" });
+  });
+
+  test("whose result is no JSON is answered with Runtime.MarshalError", async () => {
+    const { link } = await running("def handler(event, context):\n    return {1, 2}\n");
+    const { result, json } = await link.invoke({});
+    expect(result).toMatchObject({ functionError: "Unhandled", errorType: "Runtime.MarshalError" });
+    expect(json).toMatchObject({ errorType: "Runtime.MarshalError", errorMessage: expect.stringContaining("Unable to marshal response") });
+  });
+
+  test("that is no JSON reaches the runtime unread", async () => {
+    const { link } = await running(ECHO);
+    expect((await link.outcome(link.offer("not json"))).json).toMatchObject({ errorType: "Runtime.UnmarshalError" });
+  });
+
+  test("may be answered with 6 MB, but not with one byte more than the limit", async () => {
+    const { link } = await running("def handler(event, context):\n    return 'x' * (event['size'] - 2)\n");
+    const largest = await link.invoke({ size: 6_291_556 });
+    expect(largest.result.functionError).toBeUndefined();
+    expect(largest.body.length).toBe(6_291_556);
+    expect(largest.body.subarray(0, 3).toString()).toBe('"xx');
+    const tooLarge = await link.invoke({ size: 6_291_557 }, { logTail: true });
+    expect(tooLarge.result).toMatchObject({ functionError: "Unhandled", errorType: "Function.ResponseSizeTooLarge" });
+    expect(tooLarge.json).toEqual({
+      errorType: "Function.ResponseSizeTooLarge",
+      errorMessage: "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+    });
+    expect((await link.invoke({ size: 10 })).json).toBe("x".repeat(8));
+  });
+
+  test("may itself be 6 MB", async () => {
+    const { link } = await running("def handler(event, context):\n    return len(event)\n");
+    expect((await link.invoke("y".repeat(6_291_454))).json).toBe(6_291_454);
+  });
+
+  test("is not taken while another one runs, and nothing of it runs", async () => {
+    const { link } = await running("import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n");
+    const first = link.offer("0.5");
+    const second = link.offer("0");
+    const busy = await link.take((f) => f.type === 8, "busy");
+    expect(busy.header).toEqual({ requestId: second });
+    expect((await link.outcome(first)).json).toBe(0.5);
+    expect(link.received.filter((f) => f.type === 7)).toEqual([]);
+  });
+
+  test("a thousand in a row are answered in order, each with its own answer", async () => {
+    const { link } = await running(ECHO);
+    for (let index = 0; index < 1000; index++) expect((await link.invoke({ index })).json).toEqual({ index });
+  });
+});
+
+describe("a runtime that ends", () => {
+  const EXITS = `
+import os, signal, sys, subprocess
+def handler(event, context):
+    if event == "exit 1": sys.exit(1)
+    if event == "exit 0": os._exit(0)
+    if event == "abort": os.kill(os.getpid(), signal.SIGSEGV)
+    return os.getpid()
+`;
+  test.each([
+    ["with a status", "exit 1", "Runtime exited with error: exit status 1"],
+    ["without one", "exit 0", "Runtime exited without providing a reason"],
+    ["by a signal", "abort", "Runtime exited with error: signal: segmentation fault"],
+  ])("%s is answered as Lambda does, and the next event finds a new one", async (_, event, message) => {
+    const { link } = await running(EXITS);
+    const requestId = crypto.randomUUID();
+    const { result, json, tail } = await link.invoke(event, { requestId, logTail: true });
+    expect(result).toMatchObject({ functionError: "Unhandled", errorType: "Runtime.ExitError", reusable: true });
+    expect(json).toEqual({ errorType: "Runtime.ExitError", errorMessage: `RequestId: ${requestId} Error: ${message}` });
+    expect(tail).toMatch(/\tStatus: error\tError Type: Runtime.ExitError\n$/);
+    expect((await link.invoke(null)).json).toEqual(expect.any(Number));
+  });
+
+  test("after its answer has sent its answer all the same, and the next event finds a new one", async () => {
+    const { link, agent } = await running(`
+import os, runtime_client
+def handler(event, context):
+    if event: runtime_client.next = lambda: os._exit(3)
+    return os.getpid()
+`);
+    const first = (await link.invoke(1)).json;
+    const second = (await link.invoke(0)).json;
+    expect(first).toEqual(expect.any(Number));
+    expect(second).toEqual(expect.any(Number));
+    expect(second).not.toBe(first);
+    expect(agent.stderr).toContain("the runtime ended after it had answered");
+  });
+
+  test("and does not start again makes the environment unusable", async () => {
+    const { link, agent } = await running(
+      `
+import os, sys
+if os.path.exists(os.environ["MARK"]): raise RuntimeError("not twice")
+open(os.environ["MARK"], "w").close()
+def handler(event, context):
+    sys.exit(1)
+`,
+      { environment: { MARK: `/tmp/kappa-mark-${crypto.randomUUID()}` } },
+    );
+    expect((await link.invoke({})).result.errorType).toBe("Runtime.ExitError");
+    // Either the event that comes while it starts is answered with what went wrong, or nobody is and the gateway is told.
+    await link.take((f) => f.type === 10 && f.header.state === "failed", "the state failed");
+    const refused = link.offer("{}");
+    expect((await link.take((f) => f.type === 8, "busy")).header).toEqual({ requestId: refused });
+    expect(agent.stdout).toContain("INIT_REPORT");
+  });
+});
+
+describe("the time limit", () => {
+  test("ends an event and everything it started, however it hides", async () => {
+    const { link, agent } = await running(
+      `
+import os, signal, subprocess, time
+CHILD = "import signal, time\\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\\ntime.sleep(1000)"
+def handler(event, context):
+    if not event: return os.getpid()
+    subprocess.Popen(["python3", "-c", CHILD], start_new_session=True)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            while True: time.sleep(1)
+        os._exit(0)
+    print("before the end")
+    time.sleep(60)
+`,
+      { timeout: 1 },
+    );
+    await link.invoke(0);
+    const before = await agent.functionProcesses();
+    const requestId = crypto.randomUUID();
+    const { result, json, tail } = await link.invoke(1, { requestId, logTail: true });
+    expect(result).toMatchObject({
+      functionError: "Unhandled",
+      errorType: "Sandbox.Timedout",
+      durationMs: 1000,
+      billedMs: 1000,
+      reusable: true,
+    });
+    expect(json).toEqual({
+      errorType: "Sandbox.Timedout",
+      errorMessage: `RequestId: ${requestId} Error: Task timed out after 1.00 seconds`,
+    });
+    expect(tail).toContain("before the end\n");
+    expect(tail).toContain(`${requestId} Task timed out after 1.00 seconds\n`);
+    expect(tail).toMatch(/\tStatus: timeout\n$/);
+    expect((await link.invoke(0)).json).toEqual(expect.any(Number));
+    const after = await agent.functionProcesses();
+    expect(after).toHaveLength(1);
+    expect(before.map(({ pid }) => pid)).not.toContain(after[0]?.pid);
+  });
+
+  test("counts from the hand-over, not the time that the environment was frozen", async () => {
+    const { link } = await running("import time\ndef handler(event, context):\n    time.sleep(event)\n    return 'done'\n", { timeout: 1 });
+    await link.invoke(0);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect((await link.invoke(0.2)).json).toBe("done");
+  });
+
+  test("ends a runtime that answers and then never asks for the next event, which a new one gets", async () => {
+    const { link, agent } = await running(
+      `
+import os, time, runtime_client
+def handler(event, context):
+    if event: runtime_client.next = lambda: time.sleep(1000)
+    return os.getpid()
+`,
+      { timeout: 1 },
+    );
+    const first = (await link.invoke(1)).json;
+    const second = (await link.invoke(0)).json;
+    expect(second).toEqual(expect.any(Number));
+    expect(second).not.toBe(first);
+    expect(agent.stderr).toContain("did not ask for the next event");
+  });
+});
+
+describe("the start of a function", () => {
+  test.each<[string, string, string, string, Partial<Assignment>]>([
+    ["that cannot be imported", "import missing_module\n", "Runtime.ImportModuleError", "No module named 'missing_module'", {}],
+    ["with a syntax error", "def handler(:\n", "Runtime.UserCodeSyntaxError", "Syntax error in module 'app'", {}],
+    ["without the handler", ECHO, "Runtime.HandlerNotFound", "Handler 'other' missing on module 'app'", { handler: "app.other" }],
+    ["with a handler that is no handler", ECHO, "Runtime.MalformedHandlerName", "Bad handler 'app'", { handler: "app" }],
+    ["that raises", "raise KeyError('no')\n", "KeyError", "'no'", {}],
+  ])("%s fails with Python's own error", async (_, source, errorType, message, over) => {
+    const { link, code, agent } = await unassigned({ "app.py": source });
+    const { failed, body } = await link.assign(assignmentOf(code, over));
+    expect(failed).toMatchObject({ kind: "initError", errorType, initDurationMs: expect.any(Number) });
+    expect(JSON.parse(body.toString())).toMatchObject({ errorType, errorMessage: expect.stringContaining(message) });
+    await agent.output(`INIT_REPORT Init Duration: `);
+    expect(await agent.output(errorType)).toContain(`\tPhase: init\tStatus: error\tError Type: ${errorType}`);
+  });
+
+  test("that ends the process fails with Runtime.ExitError", async () => {
+    const { link, code } = await unassigned({ "app.py": "import os\nos._exit(7)\n" });
+    const { failed, body } = await link.assign(assignmentOf(code));
+    expect(failed).toMatchObject({ kind: "initError", errorType: "Runtime.ExitError" });
+    expect(JSON.parse(body.toString())).toEqual({
+      errorType: "Runtime.ExitError",
+      errorMessage: "Error: Runtime exited with error: exit status 7",
+    });
+  });
+
+  test("that takes longer than ten seconds is tried again by the event, within its own limit", { timeout: 40_000 }, async () => {
+    const { link, assigned } = await running("import time\ntime.sleep(11)\ndef handler(event, context):\n    return 'slow but there'\n", {
+      timeout: 20,
+    });
+    expect(assigned.initDurationMs).toBeGreaterThanOrEqual(9_900);
+    const { result, json } = await link.invoke({});
+    expect(json).toBe("slow but there");
+    expect(result.durationMs).toBeGreaterThan(10_900);
+  });
+
+  test("uses AWS_LAMBDA_EXEC_WRAPPER as Lambda does", async () => {
+    const { link, code } = await unassigned({
+      "app.py": "import os, sys\ndef handler(event, context):\n    return [os.environ['WRAPPED'], sys.flags.utf8_mode]\n",
+      wrap: {
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's
+        content: '#!/bin/bash\nexport WRAPPED=yes\nargs=("$@")\nexec "${args[@]:0:$#-1}" -X utf8 "${args[@]: -1}"\n',
+        mode: 0o100755,
+      },
+    });
+    const environment = { AWS_LAMBDA_EXEC_WRAPPER: "./wrap" };
+    expect(await link.assign(assignmentOf(code, { environment }))).toHaveProperty("assigned");
+    expect((await link.invoke({})).json).toEqual(["yes", 1]);
+  });
+
+  test("can import the SDK that Lambda brings", async () => {
+    const { link } = await running("import boto3\ndef handler(event, context):\n    return boto3.__name__\n", { timeout: 30 });
+    expect((await link.invoke({})).json).toBe("boto3");
+  });
+
+  test("finds its own version of a library before the one that Lambda brings", async () => {
+    const { link, code } = await unassigned({
+      "app.py": "import six\ndef handler(event, context):\n    return six.__version__\n",
+      "six.py": "__version__ = 'own'\n",
+    });
+    expect(await link.assign(assignmentOf(code))).toHaveProperty("assigned");
+    expect((await link.invoke({})).json).toBe("own");
+  });
+});
+
+describe("a package", () => {
+  test("is unpacked with its folders, links and executable bits, and cannot be changed by accident", async () => {
+    const { link, gateway, code } = await unassigned({
+      "app.py": `
+import os, stat, subprocess
+def handler(event, context):
+    return {
+        "run": subprocess.check_output(["./bin/tool"], text=True).strip(),
+        "link": [os.readlink("lib/current"), open("lib/current/data.txt").read()],
+        "modes": [oct(stat.S_IMODE(os.stat(p).st_mode)) for p in ("app.py", "bin/tool", "bin")],
+        "big": os.path.getsize("big"),
+        "left": sorted(n for n in os.listdir(event) if n.endswith(".zip")),
+    }
+`,
+      "bin/tool": { content: "#!/bin/sh\necho tool\n", mode: 0o100755 },
+      "lib/v1/data.txt": "data",
+      "lib/current": { content: "v1", mode: 0o120777 },
+      "empty/": "",
+      big: new Uint8Array(3_000_000).fill(7),
+    });
+    expect(await link.assign(assignmentOf(code))).toHaveProperty("assigned");
+    const folder = agents[0]?.folder ?? "";
+    expect((await link.invoke(folder)).json).toEqual({
+      run: "tool",
+      link: ["v1", "data"],
+      modes: ["0o444", "0o555", "0o555"],
+      big: 3_000_000,
+      left: [],
+    });
+    expect(gateway.downloads).toEqual(["Bearer a-token"]);
+  });
+
+  const refused = async (code: TestPackage, over: Partial<Assignment>, link: AgentLink) => {
+    const { failed } = await link.assign(assignmentOf(code, over));
+    expect(failed).toMatchObject({ kind: "package", errorType: "InvalidZipFileException" });
+    return failed?.message;
+  };
+
+  test("with another digest never runs", async () => {
+    const { link, gateway, agent, code } = await unassigned({ "app.py": ECHO });
+    const other = zipOf({ "app.py": "print('ran')\ndef handler(e, c): return 1\n" });
+    gateway.packages.set(code.sha256, other.bytes);
+    const message = await refused(code, { code: { sha256: code.sha256, size: other.bytes.length } }, link);
+    expect(message).toContain(other.sha256);
+    expect(await agent.functionProcesses()).toEqual([]);
+    expect(agent.stdout).toBe("");
+  });
+
+  test("longer than declared is cut off", async () => {
+    const { link, code } = await unassigned({ "app.py": ECHO });
+    expect(await refused(code, { code: { sha256: code.sha256, size: code.bytes.length - 1 } }, link)).toContain("longer than");
+  });
+
+  test.each<[string, Record<string, TestFile>, string]>([
+    ["with a name that leaves the folder", { "../evil.py": "x", "app.py": ECHO }, "has .. in its name"],
+    ["with an absolute name", { "/tmp/evil.py": "x" }, "has an absolute name"],
+    ["with a link out of the folder", { link: { content: "../../etc", mode: 0o120777 } }, "points out of the package"],
+    ["with a file below a link", { link: { content: "dir", mode: 0o120777 }, "link/x": "x" }, "is a link"],
+  ])("%s is refused before anything is written", async (_, files, why) => {
+    const { link, agent, code } = await unassigned(files);
+    expect(await refused(code, {}, link)).toContain(why);
+    const { readdir } = await import("node:fs/promises");
+    expect(await readdir(agent.taskRoot)).toEqual([]);
+    expect(await readdir(agent.folder)).not.toContain("evil.py");
+  });
+
+  test("that is no archive is refused", async () => {
+    const { link, gateway } = await unassigned({ "app.py": ECHO });
+    const bytes = Buffer.from("this is no zip archive at all, however long it is");
+    const { createHash } = await import("node:crypto");
+    const code = { bytes, sha256: createHash("sha256").update(bytes).digest("hex") };
+    gateway.packages.set(code.sha256, bytes);
+    expect(await refused(code, {}, link)).toContain("cannot be unpacked");
+  });
+
+  test("that the gateway does not have is a failure of the platform", async () => {
+    const { link } = await unassigned({ "app.py": ECHO });
+    const { failed } = await link.assign(assignmentOf({ bytes: new Uint8Array(5), sha256: "0".repeat(64) }));
+    expect(failed).toMatchObject({ kind: "package", errorType: "ServiceException", message: expect.stringContaining("HTTP 404") });
+  });
+});
+
+describe("the log", () => {
+  test("has Lambda's lines, and each line of the function its request id", async () => {
+    const { link, agent } = await running(`
+import logging, sys
+print("starting")
+logging.getLogger().setLevel("INFO")
+def handler(event, context):
+    print("to stdout")
+    print("to stderr", file=sys.stderr)
+    logging.info("a record")
+    sys.stdout.write("no line end")
+    return 1
+`);
+    const requestId = crypto.randomUUID();
+    const { tail } = await link.invoke({}, { requestId, logTail: true });
+    const lines = tail.split("\n");
+    expect(lines[0]).toBe(`START RequestId: ${requestId} Version: $LATEST`);
+    expect(lines.slice(1, 3)).toEqual(["to stdout", "to stderr"]);
+    expect(lines[3]).toMatch(new RegExp(`^\\[INFO\\]\\t.*Z\\t${requestId}\\ta record$`));
+    expect(lines[4]).toBe("no line end");
+    expect(lines[5]).toBe(`END RequestId: ${requestId}`);
+    expect(lines[6]).toMatch(
+      new RegExp(
+        `^REPORT RequestId: ${requestId}\\tDuration: [\\d.]+ ms\\tBilled Duration: \\d+ ms\\tMemory Size: 128 MB\\tMax Memory Used: \\d+ MB\\tInit Duration: [\\d.]+ ms$`,
+      ),
+    );
+    const output = await agent.output("REPORT");
+    expect(output).toContain("init\tstarting\n");
+    expect(output).toContain(`${requestId}\tto stdout\n${requestId}\tto stderr\n`);
+    expect(output).toContain(`${requestId}\tno line end\nEND`);
+  });
+
+  test("is JSON when the function wants it", async () => {
+    const { link, agent } = await running(
+      `
+import logging
+logging.getLogger().setLevel("INFO")
+def handler(event, context):
+    print("plain")
+    logging.info("a record")
+    if event: raise ValueError("x")
+`,
+      { logging: { format: "JSON", group: "g", stream: "s" } },
+    );
+    const requestId = crypto.randomUUID();
+    await link.invoke({ a: 1 }, { requestId });
+    const output = await agent.output("platform.report");
+    const records = output
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(records[0]).toMatchObject({ type: "platform.start", record: { requestId, version: "$LATEST" } });
+    expect(records[1]).toMatchObject({ requestId, message: "plain" });
+    expect(records[2]).toMatchObject({ level: "INFO", message: "a record", requestId });
+    expect(records[3]).toMatchObject({ level: "ERROR", errorType: "ValueError", requestId });
+    expect(records[4]).toMatchObject({ type: "platform.report", record: { requestId, status: "success", metrics: { memorySizeMB: 128 } } });
+  });
+
+  test("returns the last 4 KB", async () => {
+    const { link } = await running("def handler(event, context):\n    for i in range(1000): print('line', i)\n");
+    const { result, tail } = await link.invoke({}, { logTail: true });
+    expect(Buffer.from(result.logTail ?? "", "base64")).toHaveLength(4096);
+    expect(tail).toContain("line 999\nEND RequestId");
+    expect((await link.invoke({})).result.logTail).toBeUndefined();
+  });
+
+  test("of a function that never stops writing, with and without line ends, bounds the agent's memory and the node's log", async () => {
+    const { link, agent } = await running(
+      `
+import os, threading
+def flood():
+    while True: os.write(1, b"x" * 65536 if mode == "one line" else b"a short line\\n" * 5000)
+def handler(event, context):
+    global mode
+    mode = event
+    if threading.active_count() == 1: threading.Thread(target=flood, daemon=True).start()
+    import time; time.sleep(2)
+    return event
+`,
+      { memorySize: 1769 },
+    );
+    expect((await link.invoke("one line")).json).toBe("one line");
+    expect((await link.invoke("many lines")).json).toBe("many lines");
+    const { readFile } = await import("node:fs/promises");
+    const status = await readFile(`/proc/${await agent.pid()}/status`, "utf8");
+    expect(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1])).toBeLessThan(200_000);
+    expect(await agent.output("LOGS DROPPED")).toMatch(/LOGS DROPPED RequestId: [\w-]+ Records: \d+ Bytes: \d+/);
+    expect(agent.stdout.length).toBeLessThan(64 * 1024 * 1024);
+  });
+
+  test("leaves the runtime a pipe that can be opened again", async () => {
+    const { link } = await running(
+      "def handler(event, context):\n    with open('/dev/stdout', 'w') as out: out.write('opened again\\n')\n",
+    );
+    expect((await link.invoke({}, { logTail: true })).tail).toContain("opened again\n");
+  });
+});
+
+describe("between events", () => {
+  test("threads and children of the function stand still, and go on with the next event", async () => {
+    const { link, agent } = await running(`
+import os, subprocess, threading, time
+ticks = 0
+def tick():
+    global ticks
+    while True:
+        ticks += 1
+        time.sleep(0.001)
+threading.Thread(target=tick, daemon=True).start()
+child = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+def cpu():
+    with open(f"/proc/{child.pid}/stat") as f: return sum(map(int, f.read().split()[13:15]))
+def handler(event, context):
+    before = ticks, cpu()
+    time.sleep(event)
+    return [before, (ticks, cpu())]
+`);
+    const [, end] = (await link.invoke(0.05)).json as [[number, number], [number, number]];
+    await until(
+      async () => ((await agent.functionProcesses()).every(({ state }) => state === "T") ? true : undefined),
+      "all processes to be stopped",
+    );
+    expect(await agent.functionProcesses()).toHaveLength(2);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const [start, after] = (await link.invoke(0.2)).json as [[number, number], [number, number]];
+    // A second would have been some hundred ticks of the thread and, with a whole CPU, a hundred of the child.
+    expect(start[0] - end[0]).toBeLessThan(50);
+    expect(start[1] - end[1]).toBeLessThan(30);
+    expect(after[0]).toBeGreaterThan(start[0]);
+  });
+});
+
+describe("gateways", () => {
+  test("all of them are dialled, and each hears of what the others do", async () => {
+    const first = await gatewayOf();
+    const second = await gatewayOf();
+    first.members = second.members = [
+      { name: "a", address: first.address },
+      { name: "b", address: second.address },
+    ];
+    const code = zipOf({ "app.py": "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n" });
+    first.packages.set(code.sha256, code.bytes);
+    await agentOf({ gatewayPort: first.port });
+    const [a, b] = [await first.agent(), await second.agent()];
+    expect(a.hello).toEqual({
+      protocol: 1,
+      podName: "pod-1",
+      namespace: "default",
+      runtime: "python3.11",
+      state: "unassigned",
+      token: "a-token",
+    });
+    expect(await a.assign(assignmentOf(code))).toHaveProperty("assigned");
+    await b.take((f) => f.type === 10 && f.header.state === "assigned", "assigned at the other gateway");
+    const running = a.offer("0.5");
+    await b.take((f) => f.type === 10 && f.header.state === "busy", "busy at the other gateway");
+    const refused = b.offer("0");
+    expect((await b.take((f) => f.type === 8, "busy")).header).toEqual({ requestId: refused });
+    await a.outcome(running);
+    await b.take((f) => f.type === 10 && f.header.state === "assigned", "assigned again at the other gateway");
+    expect((await b.invoke(0)).json).toBe(0);
+    expect(a.received.filter((f) => f.type === 10)).toEqual([]);
+  });
+
+  test("a lost one is dialled again with the token as it is then, and told what the agent holds", async () => {
+    const { gateway, agent, link, code } = await running(
+      "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n",
+    );
+    const { writeFile } = await import("node:fs/promises");
+    await writeFile(agent.tokenFile, "renewed");
+    link.offer("0.3");
+    const { port } = gateway;
+    await gateway.kill();
+    gateways.splice(0);
+    const again = await gatewayOf({ port });
+    const next = await again.agent();
+    expect(next.hello).toMatchObject({
+      token: "renewed",
+      assignmentId: assignmentOf(code).assignmentId,
+      state: expect.stringMatching(/busy|assigned/),
+    });
+    await until(async () => (agent.stderr.includes("had nobody to go to") ? true : undefined), "the note that a result was lost");
+    expect((await next.invoke(0)).json).toBe(0);
+    expect(next.received.filter((f) => f.type === 7)).toEqual([]);
+  });
+
+  test("one that refuses is named with the remedy and not pressed", async () => {
+    let attempts = 0;
+    const gateway = await gatewayOf({
+      admit: () => {
+        attempts++;
+        return 4401;
+      },
+    });
+    const agent = await agentOf({ gatewayPort: gateway.port });
+    await until(async () => (agent.stderr.includes("did not accept this pod's token") ? true : undefined), "the remedy");
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(attempts).toBe(1);
+  });
+
+  test("one that sends nonsense is left with a protocol error, and the environment goes on", async () => {
+    const { gateway, link } = await running(ECHO);
+    const closed = new Promise<number>((resolve) => link.socket.once("close", resolve));
+    link.socket.send(Buffer.from([99, 0, 0, 0, 0]));
+    expect(await closed).toBe(4400);
+    const again = await gateway.agent();
+    expect(again.hello.state).toBe("assigned");
+    const bad = new Promise<number>((resolve) => again.socket.once("close", resolve));
+    again.offer("{}", { requestId: "../../x" });
+    expect(await bad).toBe(4400);
+    expect((await (await gateway.agent()).invoke({ still: "here" })).json).toEqual({ still: "here" });
+  });
+
+  test("another assignment is refused, the same one confirmed", async () => {
+    const { link, code, assigned } = await running(ECHO);
+    expect((await link.assign(assignmentOf(code))).assigned).toEqual(assigned);
+    expect((await link.assign(assignmentOf(code, { assignmentId: "another" }))).failed).toMatchObject({
+      kind: "refused",
+      assignmentId: "another",
+    });
+    expect((await link.invoke(1)).json).toBe(1);
+  });
+
+  test("without any, an idle agent ends", async () => {
+    const agent = await agentOf({ gatewayPort: 1, env: { KAPPA_WITHOUT_GATEWAY_MS: "500" } });
+    expect(await agent.exited).toBe(0);
+    expect(agent.stderr).toContain("no gateway for 0.5 s");
+  });
+});
+
+describe("the end", () => {
+  const SLOW = "import time\ndef handler(event, context):\n    time.sleep(event)\n    return 'finished'\n";
+
+  test.each(["SIGTERM", "shutdown"])("by %s waits for the running event and leaves nothing behind", async (how) => {
+    const { link, agent } = await running(SLOW);
+    const requestId = link.offer("0.7");
+    await agent.output("START");
+    if (how === "SIGTERM") await agent.signal("SIGTERM");
+    else link.send({ type: 9, header: { reason: "drain" } });
+    const { result, json } = await link.outcome(requestId);
+    expect(json).toBe("finished");
+    expect(result.reusable).toBe(false);
+    expect(await agent.exited).toBe(0);
+    await link.closed();
+    expect(agent.stdout).toContain("REPORT");
+    expect(await agent.functionProcesses()).toEqual([]);
+  });
+
+  test("of a frozen environment is immediate", async () => {
+    const { link, agent } = await running(SLOW);
+    await until(async () => ((await agent.functionProcesses())[0]?.state === "T" ? true : undefined), "the runtime to be stopped");
+    link.send({ type: 9, header: { reason: "idle" } });
+    expect(await agent.exited).toBe(0);
+  });
+});
