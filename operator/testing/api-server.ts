@@ -56,7 +56,11 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Te
       processes.push(server);
 
       const url = `https://127.0.0.1:${port}`;
-      await server.ready(() => isReady(folder, url, adminToken), START_TIMEOUT_MS);
+      await server.ready(() => {
+        // Without its etcd the API server would wait for ever.
+        if (!etcd.running) throw new Error(`etcd ended while starting. Its last output:\n${etcd.output}`);
+        return isReady(folder, url, adminToken);
+      }, START_TIMEOUT_MS);
       // The server signs its own certificate when it is given none; the file also holds the authority's.
       const authority = await readFile(join(folder, "apiserver.crt"), "utf8");
       const kubeconfigFor = (token: string) => kubeconfig(url, authority, token);
