@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
+import { JetStreamApiCodes, JetStreamApiError, type JetStreamManager } from "@nats-io/jetstream";
 import { Base64UrlPaddedCodec } from "@nats-io/obj";
 import type { BusConnection, JetStream } from "./connection.ts";
 import { BusError } from "./errors.ts";
@@ -14,6 +14,8 @@ export interface StoredObject {
   sha256: string;
   /** Identifies this content among those that the name had. */
   nuid: string;
+  /** Sequence of the message that says all this. */
+  sequence: number;
 }
 
 /** Buckets are parts of subjects: nothing that NATS could take for a wildcard or a separator. */
@@ -38,7 +40,7 @@ export async function findObject(bus: BusConnection, bucket: string, name: strin
     if (isDeleted(info)) return undefined;
     const object = decodeInfo(info);
     if (!object) throw new BusError(`${what}: is a link, or was not written as an object of this kind`, { retryable: false });
-    return { bucket, name, ...object };
+    return { bucket, name, sequence: message.seq, ...object };
   });
 }
 
@@ -73,6 +75,35 @@ export function readObject(bus: BusConnection, object: StoredObject): ReadableSt
     // One piece is fetched ahead while the last is used.
     { highWaterMark: 2 },
   );
+}
+
+/** Subjects under which a bucket describes its objects; empty when there is no bucket. */
+export async function listMetaSubjects(manager: JetStreamManager, bucket: string): Promise<string[]> {
+  const info = await absentAsNull(manager.streams.info(streamOf(bucket), { subjects_filter: `$O.${bucket}.M.>` }));
+  return Object.keys(info?.state.subjects ?? {});
+}
+
+/** Name of the object that a subject of {@link listMetaSubjects} describes, and when it was written, epoch milliseconds. Undefined when it is gone. */
+export async function readMeta(
+  manager: JetStreamManager,
+  bucket: string,
+  subject: string,
+): Promise<{ name: string; writtenAt: number } | undefined> {
+  const message = await absentAsNull(manager.streams.getMessage(streamOf(bucket), { last_by_subj: subject }));
+  const info: unknown = message?.json();
+  if (!message || isDeleted(info) || typeof info !== "object" || info === null || !("name" in info)) return undefined;
+  return { name: String(info.name), writtenAt: message.time.getTime() };
+}
+
+/**
+ * Takes an object out as if it had never been: stock leaves a mark of deletion for ever, and buckets of digests would fill with them.
+ * Only what was looked up goes: an object that was written under the name meanwhile stays.
+ */
+export async function removeObject(manager: JetStreamManager, object: StoredObject): Promise<void> {
+  const stream = streamOf(object.bucket);
+  // The description first: what is left when this breaks off is chunks that nobody finds, not an object without its content.
+  await manager.streams.purge(stream, { filter: metaSubject(object.bucket, object.name), seq: object.sequence + 1 });
+  await manager.streams.purge(stream, { filter: `$O.${object.bucket}.C.${object.nuid}` });
 }
 
 async function nextChunk(bus: BusConnection, what: string, bucket: string, subject: string, sequence: number) {

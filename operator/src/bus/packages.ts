@@ -3,7 +3,7 @@ import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { Objm, StorageType } from "@nats-io/obj";
 import type { BusConnection } from "./connection.ts";
 import { BusError } from "./errors.ts";
-import { findObject, readObject } from "./object-reader.ts";
+import { findObject, listMetaSubjects, readMeta, readObject, removeObject } from "./object-reader.ts";
 
 const BUCKET = "kappa-packages";
 /** Larger than the library's 128 KiB: each chunk is one fsync (`sync_interval: always`) and one round trip. */
@@ -60,6 +60,24 @@ export class PackageStore {
     const object = await this.#find(sha256);
     if (!object) throw new BusError(`package ${sha256} is not stored`, { retryable: false, notFound: true });
     return { size: object.size, stream: readObject(this.#bus, object) };
+  }
+
+  /** Every stored package and when it was stored, epoch milliseconds. Asked for one by one: meant for a slow sweep. @throws BusError */
+  async list(): Promise<{ sha256: string; storedAt: number }[]> {
+    const subjects = await this.#bus.use("listing packages", ({ manager }) => listMetaSubjects(manager, BUCKET));
+    const found: { sha256: string; storedAt: number }[] = [];
+    for (const subject of subjects) {
+      const meta = await this.#bus.use("listing packages", ({ manager }) => readMeta(manager, BUCKET, subject));
+      if (meta && SHA256_HEX.test(meta.name)) found.push({ sha256: meta.name, storedAt: meta.writtenAt });
+    }
+    return found;
+  }
+
+  /** Removes a package; does nothing when it is not there. A reader that is under way fails. @throws BusError */
+  async delete(sha256: string): Promise<void> {
+    const object = await this.#find(sha256);
+    if (!object) return;
+    await this.#bus.use(`removing package ${sha256}`, ({ manager }) => removeObject(manager, object));
   }
 
   async #find(sha256: string) {
