@@ -8,24 +8,37 @@ import { KappaError } from "./domain/errors.ts";
 
 const port = z.coerce.number().int().min(1).max(65535);
 const seconds = z.coerce.number().positive();
-const list = z.string().transform((s) => s.split(",").map((item) => item.trim()).filter((item) => item !== ""));
-const file = z.string().min(1).transform((path, context) => {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch (cause) {
-    context.addIssue({ code: "custom", message: `the file ${path} cannot be read: ${(cause as Error).message}` });
-    return z.NEVER;
-  }
-});
-const json = <T extends z.ZodType>(inner: T) =>
-  z.string().transform((text, context): unknown => {
+const list = z.string().transform((s) =>
+  s
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== ""),
+);
+const file = z
+  .string()
+  .min(1)
+  .transform((path, context) => {
     try {
-      return JSON.parse(text);
-    } catch {
-      context.addIssue({ code: "custom", message: "is not JSON" });
+      return readFileSync(path, "utf8").trim();
+    } catch (cause) {
+      context.addIssue({ code: "custom", message: `the file ${path} cannot be read: ${(cause as Error).message}` });
       return z.NEVER;
     }
-  }).pipe(inner);
+  });
+const json = <T extends z.ZodType>(inner: T) =>
+  z
+    .string()
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text);
+      } catch {
+        context.addIssue({ code: "custom", message: "is not JSON" });
+        return z.NEVER;
+      }
+    })
+    .pipe(inner);
+
+const labels = z.record(z.string(), z.string());
 
 const common = {
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
@@ -42,17 +55,22 @@ const controller = z.object({
   ...bus,
   KAPPA_NATS_USER_SEED_FILE: file,
   KAPPA_WORKERS: z.coerce.number().int().min(1).max(64),
-  KAPPA_CLUSTER_CIDRS: list,
   KAPPA_RUNTIMES: list,
-  KAPPA_URL_ALLOW_CIDRS: list.default([]),
+  KAPPA_URL_ALLOW_CIDRS: list,
+  KAPPA_CLUSTER_CIDRS: list,
+  KAPPA_DNS_NAMESPACE: z.string().min(1),
+  KAPPA_DNS_POD_LABELS: json(labels),
+  KAPPA_GATEWAY_SERVICE_ACCOUNT: z.string().min(1),
+  KAPPA_API_PORT: port,
+  KAPPA_AGENT_PORT: port,
 });
 
 const gateway = z.object({
   ...common,
   ...bus,
   POD_IP: z.union([z.ipv4(), z.ipv6()]),
-  NODE_NAME: z.string().min(1),
   KAPPA_RUNTIME_IMAGES: json(z.record(z.string(), z.string().min(1))),
+  KAPPA_RUNTIME_PULL_POLICY: z.enum(["Always", "IfNotPresent", "Never"]),
   KAPPA_API_PORT: port,
   KAPPA_AGENT_PORT: port,
   KAPPA_PEER_PORT: port,
@@ -67,7 +85,7 @@ const gateway = z.object({
   KAPPA_OVERCOMMIT_CPU: z.coerce.number().positive().max(1),
   KAPPA_AGENT_MEMORY_MIB: z.coerce.number().int().positive(),
   KAPPA_AGENT_CPU_MILLI: z.coerce.number().int().positive(),
-  KAPPA_RUNTIME_CLASS: z.string().optional(),
+  KAPPA_RUNTIME_CLASS: z.string().min(1).optional(),
 });
 
 const bootstrap = z.object({ LOG_LEVEL: common.LOG_LEVEL, POD_NAMESPACE: common.POD_NAMESPACE });
