@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { binary } from "./binaries.ts";
 
@@ -13,7 +13,9 @@ export interface KubectlResult {
 
 /** Runs the real kubectl. Never throws because of its exit code. `input` becomes its standard input, for `-f -`. */
 export async function kubectl(kubeconfigPath: string, args: string[], input = ""): Promise<KubectlResult> {
-  const child = spawn(binary("kubectl"), ["--kubeconfig", kubeconfigPath, ...args], { stdio: "pipe" });
+  // Its cache of what a server offers goes away with the server; the home directory's would outlive it.
+  const cache = join(dirname(kubeconfigPath), "kubectl-cache");
+  const child = spawn(binary("kubectl"), ["--kubeconfig", kubeconfigPath, "--cache-dir", cache, ...args], { stdio: "pipe" });
   child.stdin.on("error", () => {
     // It may end without reading its input; what it says about that is in stderr.
   });
