@@ -54,6 +54,8 @@ interface Series {
 const SERIES_MS = 6 * 60_000;
 /** A repeated event is counted up at most this often. */
 const REPEAT_WRITE_MS = 30_000;
+/** A write that failed is tried again after this. */
+const RETRY_WRITE_MS = 5_000;
 /** Writes: this many at once, and then one each so many milliseconds. */
 const BURST = 25;
 const REFILL_MS = 200;
@@ -72,7 +74,7 @@ export class EventRecorder {
   #series = new Map<string, Series>();
   #tokens = BURST;
   #refilledAt: number;
-  #cancelTimer: (() => void) | undefined;
+  #timer: { at: number; cancel: () => void } | undefined;
   #writing: Promise<void> | undefined;
   #stopped = false;
 
@@ -92,6 +94,7 @@ export class EventRecorder {
     if (known && now - known.lastAt < SERIES_MS) {
       known.count++;
       known.lastAt = now;
+      this.#arm(known.notBefore);
     } else {
       this.#forget(now);
       if (this.#series.size >= MAX_SERIES) {
@@ -101,15 +104,15 @@ export class EventRecorder {
         return;
       }
       this.#series.set(key, { event: this.#event(recorded), count: 1, written: 0, lastAt: now, notBefore: now });
+      this.#arm(now);
     }
-    this.#schedule();
   }
 
   /** Writes what is due now and takes no more. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#timer?.cancel();
+    this.#timer = undefined;
     await this.#writing;
     for (const [key, series] of this.#series) if (series.written === 0 && this.#takeToken()) await this.#write(key, series);
   }
@@ -143,22 +146,32 @@ export class EventRecorder {
     for (const [key, series] of this.#series) if (now - series.lastAt >= SERIES_MS && series.written > 0) this.#series.delete(key);
   }
 
-  /** Arms one timer for the next write that is due. */
+  /** Arms the one timer for the next write that is due. */
   #schedule(): void {
-    if (this.#stopped || this.#writing || this.#cancelTimer) return;
-    const now = this.#clock.monotonic();
     let next = Number.POSITIVE_INFINITY;
     for (const series of this.#series.values()) if (series.count > series.written) next = Math.min(next, series.notBefore);
-    if (next === Number.POSITIVE_INFINITY) return;
+    if (next < Number.POSITIVE_INFINITY) this.#arm(next);
+  }
+
+  /** Makes the timer fire at `at` or as soon as the rate allows, unless it fires before anyway. */
+  #arm(at: number): void {
+    // After writing, everything is looked through.
+    if (this.#stopped || this.#writing) return;
+    const now = this.#clock.monotonic();
     this.#refill(now);
-    const wait = Math.max(0, next - now, this.#tokens >= 1 ? 0 : REFILL_MS);
-    this.#cancelTimer = this.#clock.setTimeout(() => {
-      this.#cancelTimer = undefined;
+    const when = Math.max(at, this.#tokens >= 1 ? now : now + REFILL_MS);
+    if (this.#timer) {
+      if (this.#timer.at <= when) return;
+      this.#timer.cancel();
+    }
+    const cancel = this.#clock.setTimeout(() => {
+      this.#timer = undefined;
       this.#writing = this.#writeDue().finally(() => {
         this.#writing = undefined;
         this.#schedule();
       });
-    }, wait);
+    }, when - now);
+    this.#timer = { at: when, cancel };
   }
 
   async #writeDue(): Promise<void> {
@@ -178,12 +191,13 @@ export class EventRecorder {
         await this.#client.mergePatch(Resources.event, { namespace: event.metadata.namespace, name: event.metadata.name }, patch);
       }
       series.written = series.written === 0 ? 1 : count;
+      series.notBefore = this.#clock.monotonic() + REPEAT_WRITE_MS;
     } catch (error) {
       this.#options.onError?.(error);
       // Retrying is worth it only when the API server was away; the namespace may be terminating, the Event expired (one hour).
       if (!(error instanceof KubeError && error.retryable)) this.#series.delete(key);
+      series.notBefore = this.#clock.monotonic() + RETRY_WRITE_MS;
     }
-    series.notBefore = this.#clock.monotonic() + REPEAT_WRITE_MS;
   }
 
   #refill(now: number): void {
