@@ -50,7 +50,7 @@ const commands: Readonly<Record<string, Command>> = {
     return healthy ? 0 : 1;
   },
   env: async () => {
-    out(exportLines(await clusterEnvironment(await findCluster(), process.env["PATH"] ?? "")));
+    out(exportLines(await clusterEnvironment(await findCluster(), process.env.PATH ?? "")));
     return 0;
   },
   check: async () => {

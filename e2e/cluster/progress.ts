@@ -22,14 +22,14 @@ export class Progress {
     this.#started = now();
   }
 
-  /** Runs one step: a line when it starts, a line with its time when it ends. The work may return a few words on its outcome. */
-  async step(name: string, work: (note: Sink) => Promise<string | void>): Promise<void> {
+  /** Runs one step: a line when it starts, a line with its time when it ends. Words that the work returns tell its outcome. */
+  async step(name: string, work: (note: Sink) => Promise<unknown>): Promise<void> {
     const label = `[${++this.#done}/${this.#total}] ${name}`;
     const start = this.#now();
     this.#sink(`${label} …`);
     try {
       const outcome = await work((text) => this.#sink(`       ${text}`));
-      this.#sink(`${label} … ${outcome ? `${outcome}, ` : ""}${this.#since(start)}`);
+      this.#sink(`${label} … ${typeof outcome === "string" ? `${outcome}, ` : ""}${this.#since(start)}`);
     } catch (error) {
       this.#sink(`${label} … FAILED after ${this.#since(start)}`);
       throw error;

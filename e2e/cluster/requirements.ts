@@ -120,6 +120,7 @@ export async function gatherFacts(engine: EngineName, folders: readonly string[]
   const go = await attempt(["go", "env", "GOVERSION"]);
   const goMod = await readFile(join(import.meta.dirname, "parts", "go.mod"), "utf8");
   const packages = PACKAGES[engine];
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
   const installed = await attempt(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", ...packages]);
   const there = new Set(installed.stdout.split("\n").flatMap((line) => (line.endsWith(" installed") ? [line.split(" ")[0]] : [])));
   const withDpkg = installed.exitCode !== 127;

@@ -45,10 +45,10 @@ export function settingsFrom(env: Readonly<Record<string, string | undefined>>, 
     );
   }
   return {
-    engine: engine(env["KAPPA_ENGINE"]),
-    nodeImage: env["KAPPA_NODE_IMAGE"] || undefined,
-    stateDir: join(env["XDG_STATE_HOME"] || join(home, ".local", "state"), "kappa"),
-    cacheDir: join(env["XDG_CACHE_HOME"] || join(home, ".cache"), "kappa"),
+    engine: engine(env.KAPPA_ENGINE),
+    nodeImage: env.KAPPA_NODE_IMAGE || undefined,
+    stateDir: join(env.XDG_STATE_HOME || join(home, ".local", "state"), "kappa"),
+    cacheDir: join(env.XDG_CACHE_HOME || join(home, ".cache"), "kappa"),
     ports,
   };
 }
