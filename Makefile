@@ -62,6 +62,10 @@ lint: $(deps) ## Format, layout rule, unused code, types, generated files
 generate: $(deps) ## Regenerate types and reference documentation
 	@node scripts/generate.ts
 
+.PHONY: parts
+parts: $(deps) ## Build the cluster's binaries (Kubernetes, etcd, containerd, Cilium, NATS …) into the cache
+	@node e2e/cluster/main.ts parts
+
 .PHONY: images
 images: $(deps) ## Build the container images
 	@node scripts/images.ts
