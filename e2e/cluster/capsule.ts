@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { createCgroups, type Hierarchy, hierarchies, membershipFiles, processesInCgroups, removeCgroups } from "./cgroups.ts";
+import { cgroupName, createCgroups, hierarchies, joiningCgroup, processesInCgroups, removeCgroups } from "./cgroups.ts";
 import { ClusterError } from "./failure.ts";
 import { readIfThere } from "./files.ts";
 import { end, identify, isRunning, ProcessId } from "./processes.ts";
@@ -18,18 +18,16 @@ export const Capsule = z.object({
   init: ProcessId,
   /** unshare(1), its parent. */
   parent: ProcessId,
+  /** Name of the cgroup that all of it is in. */
+  cgroup: z.string(),
 });
 export type Capsule = z.infer<typeof Capsule>;
-
-const intoCgroup = (all: readonly Hierarchy[]) =>
-  membershipFiles(all)
-    .map((file) => `echo $$ >${file}`)
-    .join("; ");
 
 /** Starts an empty capsule. What it writes is in `capsule.log` of the state folder. */
 export async function startCapsule(stateDir: string): Promise<Capsule> {
   const all = await hierarchies();
-  await createCgroups(all);
+  const cgroup = cgroupName(stateDir);
+  await createCgroups(all, cgroup);
   await mkdir(stateDir, { recursive: true });
   const ready = join(stateDir, "capsule.ready");
   await rm(ready, { force: true });
@@ -49,7 +47,7 @@ export async function startCapsule(stateDir: string): Promise<Capsule> {
     ready,
     ...mounts,
   ];
-  const child = spawn("sh", ["-c", `${intoCgroup(all)}; exec "$@"`, "kappa-capsule", ...unshare], {
+  const child = spawn("sh", [...joiningCgroup(all, cgroup), ...unshare], {
     cwd: "/",
     detached: true,
     stdio: ["ignore", log, log],
@@ -71,7 +69,7 @@ export async function startCapsule(stateDir: string): Promise<Capsule> {
         if ((await readIfThere(ready)) === undefined) return undefined;
         const init = Number((await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim());
         const [parentId, initId] = await Promise.all([identify(pid), identify(init)]);
-        return parentId && initId && { parent: parentId, init: initId };
+        return parentId && initId && { parent: parentId, init: initId, cgroup };
       },
       50,
     );
@@ -90,26 +88,26 @@ export const capsuleRuns = (capsule: Capsule): Promise<boolean> => isRunning(cap
 /** The command that runs another one inside the capsule, as a member of its cgroup. Files are the host's; /run/netns is the capsule's own. */
 export async function insideCapsule(capsule: Capsule, argv: readonly string[]): Promise<string[]> {
   const nsenter = ["nsenter", "--target", String(capsule.init.pid), "--mount", "--net", "--pid", "--cgroup", "--", ...argv];
-  return ["sh", "-c", `${intoCgroup(await hierarchies())}; exec "$@"`, "kappa-enter", ...nsenter];
+  return ["sh", ...joiningCgroup(await hierarchies(), capsule.cgroup), ...nsenter];
 }
 
 /**
  * Ends the capsule with all that runs in it, then whatever else is in its cgroups (it can be nothing but the cluster's), then removes these.
  * Works without a record of the capsule too.
  */
-export async function endCapsule(capsule: Capsule | undefined): Promise<void> {
+export async function endCapsule(capsule: Capsule | undefined, cgroup: string): Promise<void> {
   if (capsule) {
     await end(capsule.init, "SIGKILL");
     await end(capsule.parent, "SIGKILL");
   }
   const all = await hierarchies();
   for (let round = 0; round < 20; round++) {
-    const left = await processesInCgroups(all);
+    const left = await processesInCgroups(all, cgroup);
     if (left.length === 0) break;
     for (const pid of left) {
       const id = await identify(pid);
       if (id) await end(id, "SIGKILL");
     }
   }
-  await removeCgroups(all);
+  await removeCgroups(all, cgroup);
 }

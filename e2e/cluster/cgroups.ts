@@ -1,13 +1,13 @@
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isMissing } from "./files.ts";
+import { isMissing, textSha256 } from "./files.ts";
 
 /** A mounted cgroup hierarchy: one per controller with cgroup v1, one for all with v2; hybrid systems have both kinds. */
 export type Hierarchy = { readonly mountPoint: string; readonly type: "cgroup" | "cgroup2"; readonly options: string };
 
-/** The cgroup that holds everything of the cluster, in each hierarchy. */
-export const CGROUP_NAME = "kappa-cluster";
+/** Name of the cgroup that holds everything of the cluster with this state folder, in each hierarchy. */
+export const cgroupName = (stateDir: string) => `kappa-${textSha256(stateDir).slice(0, 12)}`;
 /** With v2 a cgroup that passes controllers on may hold no process itself, so processes go into this leaf. */
 const LEAF = "init";
 
@@ -39,37 +39,38 @@ export async function hierarchies(): Promise<Hierarchy[]> {
 }
 
 /** Makes the cluster's cgroup in every hierarchy; what is there already stays. */
-export async function createCgroups(all: readonly Hierarchy[]): Promise<void> {
+export async function createCgroups(all: readonly Hierarchy[], name: string): Promise<void> {
   for (const { mountPoint, type, options } of all) {
-    const folder = join(mountPoint, CGROUP_NAME);
+    const folder = join(mountPoint, name);
     await mkdir(type === "cgroup2" ? join(folder, LEAF) : folder, { recursive: true });
     if (options.split(",").includes("cpuset")) {
       // A v1 cpuset takes no process before it was given processors and memory nodes.
       for (const file of ["cpuset.cpus", "cpuset.mems"])
         await writeFile(join(folder, file), await readFile(join(mountPoint, file), "utf8"));
     }
-    if (type === "cgroup2") await passControllersOn(mountPoint);
+    if (type === "cgroup2") await passControllersOn(mountPoint, name);
   }
 }
 
 /** With v2 the cluster's cgroup has only the controllers that the root passes on. */
-async function passControllersOn(root: string): Promise<void> {
+async function passControllersOn(root: string, name: string): Promise<void> {
   const controllers = (await readFile(join(root, "cgroup.controllers"), "utf8")).trim().split(" ");
-  for (const controller of controllers.filter((name) => name !== "")) {
-    for (const folder of [root, join(root, CGROUP_NAME)]) await writeFile(join(folder, "cgroup.subtree_control"), `+${controller}`);
+  for (const controller of controllers.filter((word) => word !== "")) {
+    for (const folder of [root, join(root, name)]) await writeFile(join(folder, "cgroup.subtree_control"), `+${controller}`);
   }
 }
 
-/** The files into which a process' id is written to move it into the cluster's cgroup. */
-export function membershipFiles(all: readonly Hierarchy[]): string[] {
-  return all.map(({ mountPoint, type }) => join(mountPoint, CGROUP_NAME, ...(type === "cgroup2" ? [LEAF] : []), "cgroup.procs"));
+/** Arguments for sh(1) that make it join the cluster's cgroup and become the command that follows them. */
+export function joiningCgroup(all: readonly Hierarchy[], name: string): string[] {
+  const files = all.map(({ mountPoint, type }) => join(mountPoint, name, ...(type === "cgroup2" ? [LEAF] : []), "cgroup.procs"));
+  return ["-c", `${files.map((file) => `echo $$ >${file}`).join("; ")}; exec "$@"`, "kappa"];
 }
 
 /** The cluster's cgroups that exist. */
-export async function existingCgroups(all: readonly Hierarchy[]): Promise<string[]> {
+export async function existingCgroups(all: readonly Hierarchy[], name: string): Promise<string[]> {
   const found = await Promise.all(
     all.map(async ({ mountPoint }) => {
-      const folder = join(mountPoint, CGROUP_NAME);
+      const folder = join(mountPoint, name);
       return (await subfolders(folder)) === undefined ? [] : [folder];
     }),
   );
@@ -77,9 +78,9 @@ export async function existingCgroups(all: readonly Hierarchy[]): Promise<string
 }
 
 /** Ids of all processes in the cluster's cgroups. */
-export async function processesInCgroups(all: readonly Hierarchy[]): Promise<number[]> {
+export async function processesInCgroups(all: readonly Hierarchy[], name: string): Promise<number[]> {
   const ids = new Set<number>();
-  for (const folder of await existingCgroups(all)) await collectProcesses(folder, ids);
+  for (const folder of await existingCgroups(all, name)) await collectProcesses(folder, ids);
   return [...ids];
 }
 
@@ -90,8 +91,8 @@ async function collectProcesses(folder: string, into: Set<number>): Promise<void
 }
 
 /** Removes the cluster's cgroups with all below them; they must hold no process any more. */
-export async function removeCgroups(all: readonly Hierarchy[]): Promise<void> {
-  for (const folder of await existingCgroups(all)) await removeTree(folder);
+export async function removeCgroups(all: readonly Hierarchy[], name: string): Promise<void> {
+  for (const folder of await existingCgroups(all, name)) await removeTree(folder);
 }
 
 async function removeTree(folder: string): Promise<void> {

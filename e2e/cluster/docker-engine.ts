@@ -1,9 +1,9 @@
-import { createCgroups, hierarchies, membershipFiles } from "./cgroups.ts";
-import type { Engine } from "./engine.ts";
+import { createCgroups, hierarchies, joiningCgroup } from "./cgroups.ts";
+import { detached, type Engine } from "./engine.ts";
 import { attempt, run } from "./run.ts";
 
 /** Docker on the host: nodes' ports are published there, and so is the wire to the local internet. */
-export function dockerEngine(): Engine {
+export function dockerEngine(cgroup: string): Engine {
   return {
     name: "docker",
     kindEnv: { KIND_EXPERIMENTAL_PROVIDER: "docker" },
@@ -13,9 +13,8 @@ export function dockerEngine(): Engine {
     startInside: async (argv, logFile) => {
       // The cgroup is how `down` finds these processes.
       const all = await hierarchies();
-      await createCgroups(all);
-      const join = membershipFiles(all).map((file) => `echo $$ >${file}`);
-      await run(["sh", "-c", `${join.join("; ")}; log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 &`, "kappa-start", logFile, ...argv]);
+      await createCgroups(all, cgroup);
+      await run(["sh", ...joiningCgroup(all, cgroup), ...detached(logFile, argv)]);
     },
     containers: (args, options) => run(["docker", ...args], options),
     tryContainers: (args, options) => attempt(["docker", ...args], options),

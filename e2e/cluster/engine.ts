@@ -19,3 +19,13 @@ export type Engine = {
   /** Like {@link Engine.containers}, whatever the exit code. */
   tryContainers(args: readonly string[], options?: RunOptions): Promise<RunResult>;
 };
+
+/** The command that starts another one in a session of its own, with its output at the end of a file, and does not wait for it. */
+export const detached = (logFile: string, argv: readonly string[]): string[] => [
+  "sh",
+  "-c",
+  'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 &',
+  "start",
+  logFile,
+  ...argv,
+];

@@ -8,7 +8,7 @@ import type { State } from "./state.ts";
 
 /** The engine of a recorded cluster. */
 export function engineOf(state: Pick<State, "engine" | "capsule">, paths: Paths): Engine {
-  if (state.engine === "docker") return dockerEngine();
+  if (state.engine === "docker") return dockerEngine(paths.cgroup);
   if (!state.capsule) throw new ClusterError("the cluster has no namespaces yet", "run `make up`");
   return podmanEngine(state.capsule, paths.podman);
 }

@@ -17,12 +17,22 @@ export async function startNode({ engine, kubectl }: Cluster, node: string): Pro
   await engine.containers(["start", node]);
   // Ready by an old report counts for nothing: the lease must have been renewed since, by the new kubelet.
   await waitFor(`node ${node}`, 180_000, async () => {
-    const lease = await kubectl.attempt(["get", "lease", node, "--namespace=kube-node-lease", "--output=jsonpath={.spec.renewTime}"], { timeoutMs: 10_000 });
+    const lease = await kubectl.attempt(["get", "lease", node, "--namespace=kube-node-lease", "--output=jsonpath={.spec.renewTime}"], {
+      timeoutMs: 10_000,
+    });
     return lease.exitCode === 0 && new Date(lease.stdout) > started ? true : undefined;
   });
   await kubectl("wait", "--for=condition=Ready", "--timeout=180s", `node/${node}`);
   if (engine.name === "podman") await dropEndpointsOfLostAddresses(kubectl);
-  await kubectl("wait", "--for=condition=Ready", "--timeout=180s", "pod", "--all", "--namespace=kube-system", `--field-selector=spec.nodeName=${node}`);
+  await kubectl(
+    "wait",
+    "--for=condition=Ready",
+    "--timeout=180s",
+    "pod",
+    "--all",
+    "--namespace=kube-system",
+    `--field-selector=spec.nodeName=${node}`,
+  );
 }
 
 const Endpoints = z.object({
@@ -35,7 +45,10 @@ const Endpoints = z.object({
 });
 
 /** A CiliumEndpoint that was written under an address that no node has (pure): its agent takes it for another node's. */
-export function endpointsOfLostAddresses(endpoints: z.infer<typeof Endpoints>, nodeAddresses: readonly string[]): { name: string; namespace: string }[] {
+export function endpointsOfLostAddresses(
+  endpoints: z.infer<typeof Endpoints>,
+  nodeAddresses: readonly string[],
+): { name: string; namespace: string }[] {
   return endpoints.items.flatMap(({ metadata, status }) => {
     const node = status?.networking?.node;
     return node === undefined || nodeAddresses.includes(node) ? [] : [metadata];

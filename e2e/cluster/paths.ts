@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { cgroupName } from "./cgroups.ts";
 import { currentPartsFolder } from "./parts.ts";
 import type { Settings } from "./settings.ts";
 
@@ -22,6 +23,8 @@ export function pathsOf(settings: Settings) {
     internet: join(stateDir, "internet"),
     relays: join(stateDir, "relays"),
     podman: join(stateDir, "podman"),
+    /** Name of the cgroup of everything that runs. */
+    cgroup: cgroupName(stateDir),
   } as const;
 }
 

@@ -9,7 +9,7 @@ import { dockerContainers } from "./remove.ts";
 /** What is left of the cluster on the machine, one line each; empty when it is gone. Looks at the machine, not at any record. */
 export async function whatRemains(paths: Paths): Promise<string[]> {
   const all = await hierarchies();
-  const inCgroups = new Set(await processesInCgroups(all));
+  const inCgroups = new Set(await processesInCgroups(all, paths.cgroup));
   const processes = await allProcesses();
   const mounts = await readFile("/proc/self/mountinfo", "utf8");
   const exists = async (path: string) => (await stat(path).catch(() => undefined)) !== undefined;
@@ -22,7 +22,7 @@ export async function whatRemains(paths: Paths): Promise<string[]> {
     ...mountsBelow(mounts, [paths.stateDir, paths.cacheDir]).map((point) => `mount ${point}`),
     ...((await exists(`/run/netns/${INTERNET_NAMESPACE}`)) ? [`network namespace ${INTERNET_NAMESPACE}`] : []),
     ...((await exists(`/sys/class/net/${INTERNET_INTERFACE}`)) ? [`network interface ${INTERNET_INTERFACE}`] : []),
-    ...(await existingCgroups(all)).map((folder) => `cgroup ${folder}`),
+    ...(await existingCgroups(all, paths.cgroup)).map((folder) => `cgroup ${folder}`),
     ...(await bpfPins()).map((pin) => `BPF pin ${pin}`),
     ...((await readIfThere(paths.kubeconfig)) === undefined ? [] : [`kubeconfig ${paths.kubeconfig}`]),
   ];

@@ -27,7 +27,7 @@ export async function removeCluster(paths: Paths): Promise<void> {
   // Fails while another kind cluster uses it, which is right; kind makes it again.
   if (state?.engine === "docker") await attempt(["docker", "network", "rm", "kind"]);
   for (const process of state?.processes ?? []) await end(process);
-  await endCapsule(state?.capsule);
+  await endCapsule(state?.capsule, paths.cgroup);
   if (state?.engine !== "podman") {
     await attempt(["ip", "netns", "delete", INTERNET_NAMESPACE]);
     await attempt(["ip", "link", "delete", INTERNET_INTERFACE]);

@@ -129,7 +129,7 @@ class Up {
     const { ports } = this.#settings;
     if (!this.engine().publishesOnHost) {
       for (const port of Object.values(ports)) {
-        const relay = await startRelay(this.engine(), port, this.#paths.relays, this.#paths.logs);
+        const relay = await startRelay(this.engine(), port, this.#paths);
         await this.#record({ processes: [...(this.#state?.processes ?? []), relay] });
       }
     }

@@ -1,5 +1,5 @@
 import { type Capsule, insideCapsule } from "../capsule.ts";
-import type { Engine } from "../engine.ts";
+import { detached, type Engine } from "../engine.ts";
 import { attempt, type RunOptions, run } from "../run.ts";
 import { podmanEnvironment } from "./config.ts";
 
@@ -15,7 +15,7 @@ export function podmanEngine(capsule: Capsule, folder: string): Engine {
     inside: async (argv, options) => run(await enter(argv), withEnv(options)),
     tryInside: async (argv, options) => attempt(await enter(argv), withEnv(options)),
     startInside: async (argv, logFile) => {
-      await run(await enter(["sh", "-c", 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 &', "start", logFile, ...argv]), withEnv({}));
+      await run(await enter(detached(logFile, argv)), withEnv({}));
     },
     containers: async (args, options) => run(await enter(["podman", ...args]), withEnv(options)),
     tryContainers: async (args, options) => attempt(await enter(["podman", ...args]), withEnv(options)),
