@@ -10,7 +10,14 @@ import {
   nextState,
 } from "./environment-state.ts";
 
-const LIMITS: EnvironmentLimits = { startMs: 20_000, reconnectMs: 10_000, assignMs: 60_000, postMortemMs: 1_500, foreignMs: 18_000 };
+const LIMITS: EnvironmentLimits = {
+  startMs: 20_000,
+  reconnectMs: 10_000,
+  assignMs: 60_000,
+  postMortemMs: 1_500,
+  foreignMs: 18_000,
+  busyMs: 200,
+};
 
 /** Runs events one after the other at time 0; effects are those of the last. */
 function outcomeOf(events: EnvironmentEvent[], owned = true): { state: EnvironmentState; effects: readonly EnvironmentEffect[] } {
@@ -104,6 +111,18 @@ describe("what happens next", () => {
       ["answer", "shutdown", "deletePod"],
     ],
     ["a retired agent that comes back is told to go", [...idle, retire, { type: "disconnected" }, connected], "retiring", ["shutdown"]],
+    [
+      "an agent that was busy is tried again when it has not said otherwise",
+      [...busy, { type: "busy", requestId: "a" }, { type: "timeout" }],
+      "idle",
+      ["offer"],
+    ],
+    [
+      "an agent that served and does not come back is no failed start",
+      [...idle, { type: "disconnected" }, { type: "timeout" }],
+      "retiring",
+      ["disconnect", "deletePod"],
+    ],
     ["nothing happens to what is gone", [{ type: "podEnded", outOfMemory: false }, connected], "gone", []],
   ])("%s", (_, events, phase, effects) => {
     const outcome = outcomeOf(events);
@@ -127,13 +146,13 @@ describe("without ownership", () => {
     ["a pod that does not connect is the owner's business", [{ type: "timeout" }], "starting", []],
     ["becoming the owner of a waiting agent assigns it", [connected, { type: "owned", owned: true }], "assigning", ["assign"]],
     [
-      "becoming the owner of an idle environment offers it",
+      "becoming the owner of an idle environment changes nothing about it",
       [
         { type: "connected", state: "assigned" },
         { type: "owned", owned: true },
       ],
       "idle",
-      ["offer"],
+      [],
     ],
     [
       "becoming the owner of a silent pod gives it time, then ends it",

@@ -23,6 +23,8 @@ export interface EnvironmentState {
   /** Whether this gateway owns the function and so decides about the environment. */
   owned: boolean;
   connected: boolean;
+  /** Whether it could take an event before: if so its end is not a failed start. */
+  served?: true;
   /** The event of ours that runs or was lost. */
   requestId?: string;
   /** Retire once the event is over. */
@@ -41,8 +43,10 @@ export interface EnvironmentLimits {
   assignMs: number;
   /** For the pod's status to say why a connection broke. */
   postMortemMs: number;
-  /** Longest event of another gateway: the function's time-out and a margin. */
+  /** Longest event of another gateway: the function's time-out and a margin. After that the agent is tried. */
   foreignMs: number;
+  /** After the agent did not take an event, until it is tried again: it may be free before it says so. */
+  busyMs: number;
 }
 
 export type EnvironmentEvent =
@@ -136,8 +140,8 @@ function stay(state: EnvironmentState): Transition {
 }
 
 /** The state without what belonged to the last phase. */
-function rest({ phase, owned, connected, retire }: EnvironmentState): EnvironmentState {
-  return { phase, owned, connected, ...(retire === undefined ? {} : { retire }) };
+function rest({ phase, owned, connected, served, retire }: EnvironmentState): EnvironmentState {
+  return { phase, owned, connected, ...(served ? { served } : {}), ...(retire === undefined ? {} : { retire }) };
 }
 
 function onResult(state: EnvironmentState, { requestId, reusable }: { requestId: string; reusable: boolean }): Transition {
@@ -152,7 +156,7 @@ function onResult(state: EnvironmentState, { requestId, reusable }: { requestId:
 function onBusy(state: EnvironmentState, requestId: string, now: number, limits: EnvironmentLimits): Transition {
   if (state.phase !== "busy" || state.requestId !== requestId) return protocolError(state);
   return {
-    state: { ...rest(state), phase: "foreign", until: now + limits.foreignMs },
+    state: { ...rest(state), phase: "foreign", until: now + limits.busyMs },
     effects: [{ type: "requeue", requestId }],
   };
 }
@@ -210,7 +214,6 @@ function onOwned(state: EnvironmentState, owned: boolean, now: number, limits: E
   if (state.owned === owned) return stay(state);
   const changed = { ...state, owned };
   if (!owned) return { state: changed, effects: NOTHING };
-  if (changed.phase === "idle") return { state: changed, effects: OFFER };
   if (changed.phase !== "starting") return { state: changed, effects: NOTHING };
   if (!changed.connected) return { state: { ...changed, until: now + limits.startMs }, effects: NOTHING };
   return { state: { ...rest(changed), phase: "assigning", until: now + limits.assignMs }, effects: [{ type: "assign" }] };
@@ -246,7 +249,7 @@ function onTerminating(state: EnvironmentState): Transition {
         effects: [{ type: "withdraw" }, { type: "shutdown", reason: "drain" }],
       };
     default:
-      return { state: { ...rest(state), phase: "retiring", retire: "drain" }, effects: [{ type: "startFailed", why: "ended" }] };
+      return { state: { ...rest(state), phase: "retiring", retire: "drain" }, effects: startFailed(state, "ended") };
   }
 }
 
@@ -264,7 +267,7 @@ function onEnded(state: EnvironmentState, outOfMemory: boolean): Transition {
       return { state: gone, effects: [{ type: "withdraw" }, ...cleanup] };
     case "starting":
     case "assigning":
-      return { state: gone, effects: [{ type: "startFailed", why: "ended" }, ...cleanup] };
+      return { state: gone, effects: [...startFailed(state, "ended"), ...cleanup] };
     default:
       return { state: gone, effects: cleanup };
   }
@@ -281,10 +284,10 @@ function onTimeout(state: EnvironmentState): Transition {
     case "assigning":
       // Whoever does not own it leaves it to the owner.
       if (!state.owned) return { state: withoutDeadline(state), effects: NOTHING };
-      return retireLostAgent(state, [{ type: "startFailed", why: "timeout" }]);
+      return retireLostAgent(state, startFailed(state, "timeout"));
     case "foreign":
-      if (!state.owned) return { state: withoutDeadline(state), effects: NOTHING };
-      return retireLostAgent(state, NOTHING);
+      // An agent that is still busy says so, and nothing runs.
+      return becomeIdle(state);
     default:
       return { state: withoutDeadline(state), effects: NOTHING };
   }
@@ -297,7 +300,11 @@ function withoutDeadline(state: EnvironmentState): EnvironmentState {
 
 function becomeIdle(state: EnvironmentState): Transition {
   if (state.retire !== undefined) return retireNow(state, state.retire, NOTHING);
-  return { state: { ...rest(state), phase: "idle" }, effects: OFFER };
+  return { state: { ...rest(state), served: true, phase: "idle" }, effects: OFFER };
+}
+
+function startFailed(state: EnvironmentState, why: "timeout" | "ended"): readonly EnvironmentEffect[] {
+  return state.served ? NOTHING : [{ type: "startFailed", why }];
 }
 
 /** Ends an environment whose agent answers. */

@@ -68,8 +68,10 @@ export class FunctionRegistry {
     return this.#byKey.get(key)?.[0];
   }
 
+  /** The function of a Function object, if that object is the one that counts for its name. */
   byUid(uid: string): FunctionEntry | undefined {
-    return this.#byUid.get(uid);
+    const entry = this.#byUid.get(uid);
+    return entry && this.byKey(entry.key) === entry ? entry : undefined;
   }
 
   /** The functions that count, in no order. */

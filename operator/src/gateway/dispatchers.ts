@@ -1,0 +1,106 @@
+import type { Clock } from "../kube/clock.ts";
+import type { AccountConcurrency } from "./account-concurrency.ts";
+import { Dispatcher, type DispatcherDeps } from "./dispatcher.ts";
+import type { Environment } from "./environment.ts";
+import type { FunctionEntry, FunctionRegistry } from "./function-registry.ts";
+import type { Invocation } from "./invocation.ts";
+
+/** How often time is looked at. */
+const TICK_MS = 250;
+
+export interface DispatchersOptions {
+  registry: FunctionRegistry;
+  clock: Clock;
+  concurrency: AccountConcurrency;
+  /** Whether this gateway owns a function, by its key. */
+  isOwner(key: string): boolean;
+  /** What a dispatcher needs, but for what is made here. */
+  deps: Omit<DispatcherDeps, "makeRoom" | "clock" | "concurrency">;
+  /** Called at each tick, after the dispatchers. */
+  onTick(now: number): void;
+}
+
+/** The dispatchers of all functions: made when needed, kept current with the functions and with ownership. */
+export class Dispatchers {
+  readonly #options: DispatchersOptions;
+  readonly #byKey = new Map<string, Dispatcher>();
+  /** Of deleted functions, while their last events run. */
+  readonly #closing = new Set<Dispatcher>();
+  #cancelTick: (() => void) | undefined;
+
+  constructor(options: DispatchersOptions) {
+    this.#options = options;
+    options.registry.subscribe((key, entry) => this.#changed(key, entry));
+  }
+
+  start(): void {
+    this.#cancelTick = this.#options.clock.setTimeout(() => {
+      this.#tick();
+      this.start();
+    }, TICK_MS);
+  }
+
+  stop(): void {
+    this.#cancelTick?.();
+  }
+
+  /** The dispatcher of a function, made when it is not there. */
+  of(entry: FunctionEntry): Dispatcher {
+    let dispatcher = this.#byKey.get(entry.key);
+    if (!dispatcher) {
+      const { clock, concurrency, isOwner, deps } = this.#options;
+      dispatcher = new Dispatcher(entry, isOwner(entry.key), { ...deps, clock, concurrency, makeRoom: () => this.#makeRoom() });
+      this.#byKey.set(entry.key, dispatcher);
+    }
+    return dispatcher;
+  }
+
+  submit(entry: FunctionEntry, invocation: Invocation): void {
+    this.of(entry).submit(invocation);
+  }
+
+  /** Events accepted and not finished. */
+  get inFlight(): number {
+    let sum = 0;
+    for (const dispatcher of this.#byKey.values()) sum += dispatcher.inFlight;
+    return sum;
+  }
+
+  /** The gateways changed: some functions have another owner now. */
+  ownersChanged(): void {
+    for (const dispatcher of this.#byKey.values()) dispatcher.setOwned(this.#options.isOwner(dispatcher.entry.key));
+  }
+
+  #changed(key: string, entry: FunctionEntry | undefined): void {
+    this.#options.concurrency.update(key, entry);
+    const dispatcher = this.#byKey.get(key);
+    if (!dispatcher) return;
+    if (entry?.uid === dispatcher.entry.uid) {
+      dispatcher.update(entry);
+      return;
+    }
+    // Deleted, or another Function of the same name took its place.
+    this.#byKey.delete(key);
+    this.#closing.add(dispatcher);
+    dispatcher.close();
+  }
+
+  #tick(): void {
+    const now = this.#options.clock.monotonic();
+    for (const dispatcher of this.#byKey.values()) dispatcher.tick(now);
+    for (const dispatcher of this.#closing) {
+      dispatcher.tick(now);
+      if (dispatcher.isEmpty) this.#closing.delete(dispatcher);
+    }
+    this.#options.onTick(now);
+  }
+
+  #makeRoom(): void {
+    let oldest: Environment | undefined;
+    for (const { idle, owned } of this.#byKey.values()) {
+      const candidate = idle[0];
+      if (owned && candidate && (!oldest || candidate.since < oldest.since)) oldest = candidate;
+    }
+    oldest?.apply({ type: "retire", reason: "idle" });
+  }
+}

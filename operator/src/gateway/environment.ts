@@ -1,0 +1,381 @@
+import { type AgentState, type Assignment, CloseCode, FrameType, type Result } from "../api/environment-protocol.ts";
+import type { FunctionEffective } from "../api/types.generated.ts";
+import { KappaError } from "../domain/errors.ts";
+import type { Clock } from "../kube/clock.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { AssignedHeader, AssignmentFailedHeader, BusyHeader, isResult, StateChangeHeader } from "./agent-headers.ts";
+import type { AgentConnection, ReceivedFrame } from "./agent-server.ts";
+import {
+  type EnvironmentEffect,
+  type EnvironmentEvent,
+  type EnvironmentLimits,
+  type EnvironmentPhase,
+  type EnvironmentState,
+  newEnvironment,
+  nextState,
+} from "./environment-state.ts";
+import type { Runnable } from "./function-registry.ts";
+import type { Invocation } from "./invocation.ts";
+import type { PodCondition } from "./pod.ts";
+
+/** Added to a function's time-out before an agent that does not answer is given up. It enforces the time-out itself. */
+const ANSWER_MARGIN_MS = 15_000;
+/** For the agent to fetch and unpack the package and start the runtime (Lambda allows the start 10 s). */
+const ASSIGN_MS = 60_000;
+const RECONNECT_MS = 10_000;
+const BUSY_MS = 200;
+const POST_MORTEM_MS = 1_500;
+
+/** Why an environment never came to its first event. */
+export type StartFailure =
+  | { why: "timeout" | "ended" | "failed"; detail: string }
+  /** The body is Lambda's error object, made by the runtime. */
+  | { why: "initError"; body: Uint8Array; initDurationMs: number }
+  | { why: "package"; errorType: string; message: string }
+  | { why: "refused" };
+
+/** The dispatcher of a function hears from its environments. */
+export interface EnvironmentHost {
+  offered(environment: Environment): void;
+  withdrawn(environment: Environment): void;
+  /** The event was not taken; nothing ran. */
+  requeued(invocation: Invocation): void;
+  startFailed(environment: Environment, failure: StartFailure): void;
+  moved(environment: Environment, from: EnvironmentPhase): void;
+  /** The runtime asked for its first event. */
+  started(environment: Environment, initDurationMs: number): void;
+  finished(environment: Environment, invocation: Invocation, result: Result | undefined): void;
+  /** Everything the agent needs to become this function; absent when that is no longer wanted. */
+  assignment(environment: Environment): Assignment | undefined;
+}
+
+export interface EnvironmentDeps {
+  clock: Clock;
+  log: Logger;
+  startTimeoutMs: number;
+  deletePod(environment: Environment, now: boolean): void;
+}
+
+/** What is known of a pod when its environment enters the table. */
+export interface EnvironmentIdentity {
+  namespace: string;
+  podName: string;
+  podUid: string;
+  /** From the pod's annotation: what it was made for and can never change. */
+  assignmentId: string;
+}
+
+/** One environment: its pod, its agent's connection and the event that runs in it. Decisions are in `environment-state.ts`. */
+export class Environment {
+  readonly identity: EnvironmentIdentity;
+  /** `namespace/podName`. */
+  readonly key: string;
+  readonly functionUid: string;
+  /** What it was made for, where this gateway still knows it. */
+  runnable: Runnable | undefined;
+  nodeName: string | undefined;
+  /** Somebody is deleting the pod already. */
+  terminating = false;
+  /** The scheduler's or kubelet's reason for a pod that does not start. */
+  obstacle: string | undefined;
+  /** No node has room for it. */
+  unschedulable = false;
+  /** Whether it was kept off suspect nodes. */
+  avoidsNodes = false;
+  /** Monotonic milliseconds: since when it is in its phase. */
+  since: number;
+  /** Monotonic milliseconds at which this gateway wanted it for a caller; absent where another one did. */
+  wantedSince: number | undefined;
+  /** Until then it is counted on to start. */
+  expectedUntil: number;
+  readonly #deps: EnvironmentDeps;
+  readonly #limits: EnvironmentLimits;
+  #host: EnvironmentHost | undefined;
+  #state: EnvironmentState;
+  #connection: AgentConnection | undefined;
+  #invocation: Invocation | undefined;
+
+  constructor(
+    identity: EnvironmentIdentity,
+    is: { owned: boolean; runnable: Runnable | undefined; expectedMs: number },
+    deps: EnvironmentDeps,
+  ) {
+    this.identity = identity;
+    this.key = `${identity.namespace}/${identity.podName}`;
+    this.functionUid = identity.assignmentId.slice(0, identity.assignmentId.indexOf("/"));
+    this.runnable = is.runnable;
+    this.#deps = deps;
+    this.since = deps.clock.monotonic();
+    this.expectedUntil = this.since + is.expectedMs;
+    this.#state = newEnvironment(is.owned, this.since + deps.startTimeoutMs);
+    this.#limits = {
+      startMs: deps.startTimeoutMs,
+      reconnectMs: RECONNECT_MS,
+      assignMs: ASSIGN_MS,
+      postMortemMs: POST_MORTEM_MS,
+      // Of a configuration that is not known any more the longest time-out is assumed.
+      foreignMs: (is.runnable?.effective.timeout ?? 900) * 1000 + ANSWER_MARGIN_MS,
+      busyMs: BUSY_MS,
+    };
+  }
+
+  get phase(): EnvironmentPhase {
+    return this.#state.phase;
+  }
+
+  get connected(): boolean {
+    return this.#state.connected;
+  }
+
+  get owned(): boolean {
+    return this.#state.owned;
+  }
+
+  /** Whether it is on its way to take events. */
+  isExpected(now: number): boolean {
+    return this.phase === "assigning" || (this.phase === "starting" && !this.terminating && (this.connected || now < this.expectedUntil));
+  }
+
+  /** Whether its function is known. */
+  get attached(): boolean {
+    return this.#host !== undefined;
+  }
+
+  isConnectedBy(connection: AgentConnection): boolean {
+    return this.#connection === connection;
+  }
+
+  /** The function became known. */
+  attach(host: EnvironmentHost, runnable: Runnable | undefined): void {
+    this.#host = host;
+    this.runnable ??= runnable;
+  }
+
+  /** Takes the agent's connection. */
+  connect(connection: AgentConnection, state: AgentState): void {
+    this.#connection = connection;
+    this.apply({ type: "connected", state });
+  }
+
+  /** Sends a frame to the agent, if it is connected. */
+  tell(frame: Parameters<AgentConnection["send"]>[0]): void {
+    this.#connection?.send(frame);
+  }
+
+  disconnected(): void {
+    this.#connection = undefined;
+    this.expectedUntil = this.#deps.clock.monotonic() + 2_000;
+    this.apply({ type: "disconnected" });
+  }
+
+  /** Hands an event over. Only for an environment that is idle. */
+  run(invocation: Invocation, effective: FunctionEffective): void {
+    const { clock } = this.#deps;
+    const timeoutMs = effective.timeout * 1000;
+    this.#invocation = invocation;
+    invocation.started();
+    this.apply({ type: "sent", requestId: invocation.requestId, until: clock.monotonic() + timeoutMs + ANSWER_MARGIN_MS });
+    this.#connection?.send({
+      type: FrameType.invoke,
+      header: {
+        requestId: invocation.requestId,
+        deadlineMs: clock.now() + timeoutMs,
+        invokedFunctionArn: invocation.invokedArn,
+        traceId: invocation.traceId,
+        logTail: invocation.logTail,
+        ...(invocation.clientContext === undefined ? {} : { clientContext: invocation.clientContext }),
+      },
+      body: invocation.payload,
+    });
+  }
+
+  /** The pod's status, as the watch shows it. */
+  podChanged(condition: PodCondition): void {
+    this.unschedulable = condition.unschedulable !== undefined;
+    this.obstacle = condition.waiting ?? condition.unschedulable;
+    if (condition.ended === "terminating" && !this.terminating) {
+      this.terminating = true;
+      this.apply({ type: "podTerminating" });
+    }
+    if (condition.ended === "ended") this.apply({ type: "podEnded", outOfMemory: condition.outOfMemory });
+  }
+
+  /** Time has passed. */
+  tick(now: number): void {
+    if (this.#state.until !== undefined && this.#state.until <= now) this.apply({ type: "timeout" });
+  }
+
+  frame(frame: ReceivedFrame): void {
+    switch (frame.type) {
+      case FrameType.result:
+        if (!isResult(frame.header)) {
+          this.#malformed("result");
+          return;
+        }
+        this.#apply({ type: "result", requestId: frame.header.requestId, reusable: frame.header.reusable }, frame);
+        return;
+      case FrameType.assigned: {
+        const header = AssignedHeader.safeParse(frame.header);
+        if (!header.success || header.data.assignmentId !== this.identity.assignmentId) {
+          this.#malformed("assigned");
+          return;
+        }
+        this.#host?.started(this, header.data.initDurationMs);
+        this.apply({ type: "assigned" });
+        return;
+      }
+      case FrameType.assignmentFailed:
+        if (!AssignmentFailedHeader.safeParse(frame.header).success) {
+          this.#malformed("assignmentFailed");
+          return;
+        }
+        this.#apply({ type: "assignmentFailed" }, frame);
+        return;
+      case FrameType.busy: {
+        const header = BusyHeader.safeParse(frame.header);
+        if (!header.success) {
+          this.#malformed("busy");
+          return;
+        }
+        this.apply({ type: "busy", requestId: header.data.requestId });
+        return;
+      }
+      case FrameType.stateChange: {
+        const header = StateChangeHeader.safeParse(frame.header);
+        if (!header.success) {
+          this.#malformed("stateChange");
+          return;
+        }
+        this.apply({ type: "stateChange", state: header.data.state });
+        return;
+      }
+      default:
+        this.#malformed("frame");
+        return;
+    }
+  }
+
+  #malformed(what: string): void {
+    this.#deps.log.warn({ pod: this.key, what }, "an agent sent something that the protocol does not allow");
+    this.#connection?.close(CloseCode.protocolError, `the ${what} is not valid`);
+  }
+
+  /** Something happened to it. */
+  apply(event: EnvironmentEvent): void {
+    this.#apply(event, undefined);
+  }
+
+  #apply(event: EnvironmentEvent, frame: ReceivedFrame | undefined): void {
+    const now = this.#deps.clock.monotonic();
+    const { state, effects } = nextState(this.#state, event, now, this.#limits);
+    const from = this.#state.phase;
+    this.#state = state;
+    if (state.phase !== from) {
+      this.since = now;
+      this.#host?.moved(this, from);
+    }
+    for (const effect of effects) this.#effect(effect, frame);
+  }
+
+  #effect(effect: EnvironmentEffect, frame: ReceivedFrame | undefined): void {
+    switch (effect.type) {
+      case "offer":
+        this.#host?.offered(this);
+        return;
+      case "withdraw":
+        this.#host?.withdrawn(this);
+        return;
+      case "answer":
+        this.#answer(frame);
+        return;
+      case "requeue":
+        this.#take((invocation) => this.#host?.requeued(invocation));
+        return;
+      case "fail":
+        this.#fail(effect.why);
+        return;
+      case "assign":
+        this.#assign();
+        return;
+      case "startFailed":
+        this.#startFailed(effect.why, frame);
+        return;
+      case "shutdown":
+        this.#connection?.send({ type: FrameType.shutdown, header: { reason: effect.reason } });
+        return;
+      case "deletePod":
+        if (!this.terminating || effect.now) this.#deps.deletePod(this, effect.now);
+        return;
+      case "disconnect":
+        this.#connection?.close(CloseCode.goingAway, "the environment is over");
+        return;
+    }
+  }
+
+  #take(use: (invocation: Invocation) => void): void {
+    const invocation = this.#invocation;
+    this.#invocation = undefined;
+    if (invocation) use(invocation);
+  }
+
+  #answer(frame: ReceivedFrame | undefined): void {
+    if (frame?.type !== FrameType.result) return;
+    const { header, body } = frame;
+    this.#take((invocation) => {
+      invocation.finish({ type: "result", result: header, body });
+      this.#host?.finished(this, invocation, header);
+    });
+  }
+
+  #fail(why: "connectionLost" | "outOfMemory" | "protocol" | "noAnswer"): void {
+    this.#take((invocation) => {
+      if (why === "outOfMemory") invocation.finish({ type: "functionError", body: outOfMemory(invocation.requestId) });
+      else {
+        this.#deps.log.error(
+          { pod: this.key, node: this.nodeName, requestId: invocation.requestId, why },
+          "an environment was lost while it ran an event",
+        );
+        invocation.finish({
+          type: "refused",
+          error: new KappaError("K106", "The execution environment was lost while it processed the event. Retry the request."),
+        });
+      }
+      this.#host?.finished(this, invocation, undefined);
+    });
+  }
+
+  #assign(): void {
+    const assignment = this.#host?.assignment(this);
+    if (assignment) this.#connection?.send({ type: FrameType.assign, header: assignment });
+    else this.apply({ type: "retire", reason: "replaced" });
+  }
+
+  #startFailed(why: "timeout" | "ended" | "assignment" | "failed", frame: ReceivedFrame | undefined): void {
+    if (why !== "assignment" || frame?.type !== FrameType.assignmentFailed) {
+      this.#host?.startFailed(this, { why: why === "assignment" ? "failed" : why, detail: this.obstacle ?? NO_DETAIL[why] });
+      return;
+    }
+    const { kind, errorType, message } = frame.header;
+    if (kind === "initError")
+      this.#host?.startFailed(this, { why: "initError", body: frame.body, initDurationMs: frame.header.initDurationMs ?? 0 });
+    else if (kind === "package") this.#host?.startFailed(this, { why: "package", errorType, message });
+    else this.#host?.startFailed(this, { why: "refused" });
+  }
+}
+
+const NO_DETAIL = {
+  timeout: "its agent did not connect in time",
+  ended: "its pod ended before it could take an event",
+  failed: "its agent reported a failure",
+  assignment: "its agent reported a failure",
+} as const;
+
+/** Lambda's answer when the kernel killed the environment for its memory. */
+function outOfMemory(requestId: string): Uint8Array {
+  return Buffer.from(
+    JSON.stringify({
+      errorType: "Runtime.OutOfMemory",
+      errorMessage: `RequestId: ${requestId} Error: Runtime exited with error: signal: killed`,
+    }),
+  );
+}
