@@ -7,6 +7,10 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { authConf } from "../src/bootstrap/auth-conf.ts";
 import { createUserKey } from "../src/bus/nkeys.ts";
+import { controllerSettings, gatewaySettings } from "../src/config.ts";
+import { environmentServiceAccount, gatewayRoleBinding } from "../src/resources/account.ts";
+import { environmentPod } from "../src/resources/environment-pod.ts";
+import { accountNetworkPolicies, internetExceptions } from "../src/resources/network-policies.ts";
 import { binary } from "../testing/binaries.ts";
 import { kubectl, useApiServer } from "../testing/index.ts";
 import { lintChart, NAMESPACE, type Rendered, renderChart } from "./testing/chart.ts";
@@ -277,6 +281,13 @@ describe("a real API server", () => {
     ["kappa-controller", ["list", "functions.kappa.dev", "--all-namespaces"], true],
     ["kappa-controller", ["patch", "functions.kappa.dev", "--subresource=status", "-n", "team-a"], true],
     ["kappa-controller", ["patch", "functions.kappa.dev", "-n", "team-a"], false],
+    ["kappa-controller", ["patch", "networkpolicies/kappa-default-deny", "-n", "team-a"], true],
+    ["kappa-controller", ["patch", "networkpolicies/other", "-n", "team-a"], false],
+    ["kappa-controller", ["delete", "serviceaccounts/default", "-n", "team-a"], false],
+    ["kappa-controller", ["update", "leases.coordination.k8s.io/kappa-controller", "-n", NAMESPACE], true],
+    ["kappa-controller", ["update", "leases.coordination.k8s.io/other", "-n", NAMESPACE], false],
+    ["kappa-controller", ["watch", "endpointslices.discovery.k8s.io", "-n", "default"], true],
+    ["kappa-controller", ["watch", "endpointslices.discovery.k8s.io", "-n", "team-a"], false],
     ["kappa-controller", ["get", "secrets", "-n", "team-a"], false],
     ["kappa-controller", ["get", "secrets", "-n", NAMESPACE], false],
     ["kappa-controller", ["create", "pods", "-n", "team-a"], false],
@@ -294,16 +305,28 @@ describe("a real API server", () => {
     expect(await may(who, ...question)).toBe(answer);
   });
 
-  test("lets the gateway into a namespace once the controller's RoleBinding is there, and only there", async () => {
-    const binding = {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "RoleBinding",
-      metadata: { name: "kappa-gateway-account", namespace: "team-a" },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "kappa-gateway-account" },
-      subjects: [{ kind: "ServiceAccount", name: "kappa-gateway", namespace: NAMESPACE }],
+  const asServiceAccount = (name: string): string => `--as=system:serviceaccount:${NAMESPACE}:${name}`;
+  const applyAs = async (who: string, ...applied: object[]): Promise<string> =>
+    (await run(["apply", "--server-side", asServiceAccount(who), "-f", "-"], applied.map((object) => stringify(object)).join("---\n")))
+      .stderr;
+
+  test("lets the controller make what an account needs, and nothing under another name", async () => {
+    const network = {
+      systemNamespace: NAMESPACE,
+      gatewayAgentPort: 8081,
+      gatewayApiPort: 8080,
+      dns: { namespace: "kube-system", podLabels: { "k8s-app": "kube-dns" } },
     };
-    const asController = `--as=system:serviceaccount:${NAMESPACE}:kappa-controller`;
-    expect((await run(["apply", "--server-side", asController, "-f", "-"], stringify(binding))).stderr).toBe("");
+    const policies = accountNetworkPolicies("team-a", network, internetExceptions([]));
+    const serviceAccount = environmentServiceAccount("team-a");
+    expect(await applyAs("kappa-controller", ...policies, serviceAccount)).toBe("");
+    for (const object of [policies[0], serviceAccount] as { metadata: object }[])
+      expect(await applyAs("kappa-controller", { ...object, metadata: { ...object.metadata, name: "other" } })).toMatch(/forbidden/);
+  });
+
+  test("lets the gateway into a namespace once the controller's RoleBinding is there, and only there", async () => {
+    const binding = gatewayRoleBinding("team-a", { serviceAccount: "kappa-gateway", namespace: NAMESPACE });
+    expect(await applyAs("kappa-controller", binding)).toBe("");
     for (const question of [
       ["create", "pods"],
       ["watch", "secrets"],
@@ -311,11 +334,103 @@ describe("a real API server", () => {
       await expect.poll(() => may("kappa-gateway", ...question, "-n", "team-a"), { timeout: 10_000 }).toBe(true);
       expect(await may("kappa-gateway", ...question, "-n", "default")).toBe(false);
     }
-    // Nor can the controller hand out anything else.
-    const admin = { ...binding, metadata: { name: "x", namespace: "team-a" }, roleRef: { ...binding.roleRef, name: "cluster-admin" } };
-    expect((await run(["apply", "--server-side", asController, "-f", "-"], stringify(admin))).stderr).toMatch(
-      /attempting to grant RBAC permissions/,
+    // Nor can the controller hand out anything else, under whatever name.
+    const admin = { ...binding, roleRef: { ...binding.roleRef, name: "cluster-admin" } };
+    await run(["delete", "rolebinding", "kappa-gateway-account", "-n", "team-a"]);
+    expect(await applyAs("kappa-controller", admin)).toMatch(/attempting to grant RBAC permissions/);
+    expect(await applyAs("kappa-controller", { ...binding, metadata: { ...binding.metadata, name: "other" } })).toMatch(/forbidden/);
+    expect(await applyAs("kappa-controller", binding)).toBe("");
+  });
+
+  test("lets the gateway make environments and no other pod, and the controller delete them only", async () => {
+    expect(
+      await applyAs(
+        "kappa-controller",
+        environmentServiceAccount("team-a"),
+        gatewayRoleBinding("team-a", { serviceAccount: "kappa-gateway", namespace: NAMESPACE }),
+      ),
+    ).toBe("");
+    await run(["create", "serviceaccount", "default", "-n", "team-a"]);
+    const pod = environmentPod({
+      function: { uid: "b4b3b9a0-0000-4000-8000-000000000000", name: "fn", namespace: "team-a" },
+      suffix: "abcde",
+      effective: { runtime: "python3.11", memorySize: 128, ephemeralStorageMb: 512, architectures: ["x86_64"] },
+      assignmentId: "a/$LATEST/b",
+      images: { "python3.11": "image" },
+      placement: "public",
+      settings: {
+        overcommit: { memory: 0.5, cpu: 0.1 },
+        agentAllowance: { memoryMb: 64, cpuMillis: 250 },
+        gateway: { host: "gateway.", port: 8081 },
+        imagePullPolicy: "Never",
+      },
+    });
+    const createAs = async (who: string, created: object): Promise<string> =>
+      (await run(["create", asServiceAccount(who), "-f", "-"], stringify(created))).stderr;
+    // A policy takes effect some moments after it was created.
+    const plain = { ...pod, metadata: { ...pod.metadata, name: "plain", labels: {} } };
+    await expect
+      .poll(
+        () =>
+          createAs("kappa-gateway", { ...plain, metadata: { ...plain.metadata, name: `plain-${Math.random().toString(36).slice(2)}` } }),
+        { timeout: 30_000 },
+      )
+      .toMatch(/labelled kappa.dev\/component=environment only/);
+    expect(await createAs("kappa-gateway", pod)).toBe("");
+    const named = (name: string) => ({ ...pod.metadata, name });
+    expect(await createAs("kappa-gateway", { ...pod, metadata: named("a"), spec: { ...pod.spec, serviceAccountName: "default" } })).toMatch(
+      /ServiceAccount kappa-environment only/,
     );
+    expect(
+      await createAs("kappa-gateway", {
+        ...pod,
+        metadata: named("b"),
+        spec: { ...pod.spec, volumes: [...pod.spec.volumes, { name: "x", secret: { secretName: "of-somebody" } }] },
+      }),
+    ).toMatch(/empty directories and a projected token only/);
+    expect(
+      await createAs("kappa-gateway", { ...pod, metadata: named("c"), spec: { ...pod.spec, automountServiceAccountToken: true } }),
+    ).toMatch(/empty directories and a projected token only/);
+
+    expect((await run(["create", "-f", "-"], stringify({ ...plain, spec: { ...plain.spec, serviceAccountName: "default" } }))).stderr).toBe(
+      "",
+    );
+    for (const who of ["kappa-controller", "kappa-gateway"])
+      expect((await run(["delete", "pod", "plain", "-n", "team-a", "--wait=false", asServiceAccount(who)])).stderr).toMatch(/only/);
+    expect(
+      (await run(["delete", "pod", pod.metadata.name, "-n", "team-a", "--wait=false", asServiceAccount("kappa-controller")])).stderr,
+    ).toBe("");
+  });
+});
+
+describe("the processes' settings", () => {
+  /** The environment as a pod gets it: fields of the pod filled in, files of Secrets in a folder. */
+  function podEnvironment(name: string, folder: string): Record<string, string> {
+    const env: Record<string, string> = {};
+    for (const variable of template(named("Deployment", name)).spec.containers[0]?.env ?? [])
+      env[variable.name] = variable.value ?? "10.0.0.1";
+    for (const [key, value] of Object.entries(env)) {
+      if (!key.endsWith("_FILE")) continue;
+      const file = join(folder, key);
+      writeFileSync(file, "content");
+      env[key] = value === "" ? "" : file;
+    }
+    return env;
+  }
+
+  test.each([
+    ["kappa-controller", controllerSettings],
+    ["kappa-gateway", gatewaySettings],
+  ] as const)("that the chart writes are the ones %s reads: none is missing, none is for nobody", (name, settings) => {
+    const folder = mkdtempSync(join(tmpdir(), "kappa-settings-"));
+    try {
+      const env = podEnvironment(name, folder);
+      const read = settings(env);
+      const elsewhere = ["NODE_OPTIONS", "POD_IP"];
+      expect(Object.keys(env).filter((key) => !(key in read) && !elsewhere.includes(key))).toEqual([]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
 

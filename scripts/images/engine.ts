@@ -59,7 +59,9 @@ async function buildahEngine(folder: string, logFile: string): Promise<ImageEngi
       await run([...store, "build", ...flags, ...from, "--file", containerfile, "--tag", local(reference), context], options);
     },
     save: async (reference, archive) => {
-      await run([...store, "push", `--signature-policy=${policy}`, local(reference), `docker-archive:${archive}:${reference}`], options);
+      // By id: an image named by its name would be in the archive under both names.
+      const id = (await run([...store, "images", "--quiet", "--no-trunc", local(reference)], options)).trim().replace("sha256:", "");
+      await run([...store, "push", `--signature-policy=${policy}`, id, `docker-archive:${archive}:${reference}`], options);
     },
     remove: async (reference) => {
       await attempt([...store, "rmi", local(reference)], options);

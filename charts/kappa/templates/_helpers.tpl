@@ -109,8 +109,6 @@ buffers, which are outside the heap. Call with the component's values.
   valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
 - name: POD_IP
   valueFrom: { fieldRef: { fieldPath: status.podIP } }
-- name: NODE_NAME
-  valueFrom: { fieldRef: { fieldPath: spec.nodeName } }
 - name: KAPPA_REGION
   value: {{ .root.Values.region }}
 - name: KAPPA_METRICS_PORT
