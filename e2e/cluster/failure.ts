@@ -13,5 +13,7 @@ export class ClusterError extends Error {
 /** The text for a terminal: message, then the remedy on a line of its own when there is one. */
 export function describeFailure(error: unknown): string {
   if (error instanceof ClusterError) return `${error.message}\n  remedy: ${error.remedy}`;
+  // A command's own words say more than the place it was called from.
+  if (error instanceof Error && error.name === "CommandError") return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

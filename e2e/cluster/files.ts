@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { chmod, lstat, lutimes, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 
 /** SHA-256 of a file's bytes in hex; undefined where the file is not there. */
@@ -46,4 +46,19 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 export function isMissing(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return code === "ENOENT" || code === "ENOTDIR";
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * Removes what lies in a cache folder but was not made or used within a day: gigabytes that can be made again. `inUse` stays, and counts as used
+ * now. Another checkout that takes turns with this one keeps its own that way.
+ */
+export async function removeUnused(folder: string, inUse: readonly string[]): Promise<void> {
+  const now = new Date();
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    if (inUse.includes(name)) await lutimes(path, now, now);
+    else if (now.getTime() - (await lstat(path)).mtimeMs > DAY_MS) await rm(path, { recursive: true, force: true });
+  }
 }

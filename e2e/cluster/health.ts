@@ -4,6 +4,7 @@ import { internetAnswers } from "./internet/internet.ts";
 import { kubectlOf } from "./kubectl.ts";
 import type { Paths } from "./paths.ts";
 import { isRunning } from "./processes.ts";
+import { relaySocket } from "./relay.ts";
 import { NODES } from "./settings.ts";
 import type { State } from "./state.ts";
 
@@ -41,5 +42,10 @@ export async function whatDoesNotRun(state: State, engine: () => Engine, paths: 
   );
   const notReady = NODES.filter((node) => !nodes.stdout.split(" ").includes(`${node}=True`));
   if (notReady.length > 0) return `node ${notReady.join(" and ")} is not ready`;
+  if (!engine().publishesOnHost) {
+    const sockets = (await engine().tryInside(["cat", "/proc/net/unix"], { timeoutMs: 10_000 })).stdout;
+    const deaf = Object.values(state.ports).filter((port) => !sockets.includes(relaySocket(paths, port)));
+    if (deaf.length > 0) return `nothing relays port ${deaf.join(" and ")}`;
+  }
   return (await internetAnswers(engine())) ? undefined : "its local internet does not answer";
 }

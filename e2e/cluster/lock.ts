@@ -4,10 +4,10 @@ import { ClusterError } from "./failure.ts";
 import { readIfThere } from "./files.ts";
 import { identify, isRunning, ProcessId } from "./processes.ts";
 
-/** Runs work that changes the cluster while nobody else does. A lock whose holder has died counts as free. */
-export async function withLock<T>(stateDir: string, work: () => Promise<T>): Promise<T> {
-  const file = join(stateDir, "lock");
-  await mkdir(stateDir, { recursive: true });
+/** Runs work that changes what is in a folder (`what`, for the message) while nobody else does. A lock whose holder has died counts as free. */
+export async function withLock<T>(folder: string, work: () => Promise<T>, what = "the cluster"): Promise<T> {
+  const file = join(folder, "lock");
+  await mkdir(folder, { recursive: true });
   const me = await identify(process.pid);
   const mine = `${file}.${process.pid}`;
   await writeFile(mine, JSON.stringify(me));
@@ -17,7 +17,7 @@ export async function withLock<T>(stateDir: string, work: () => Promise<T>): Pro
       const holder = await holderOf(file);
       if (holder && (await isRunning(holder))) {
         throw new ClusterError(
-          `process ${holder.pid} is changing the cluster at this moment`,
+          `process ${holder.pid} is changing ${what} at this moment`,
           `wait until it is done, or end it (kill ${holder.pid}), and run it again`,
         );
       }

@@ -2,7 +2,7 @@ import { mkdir, readdir, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { ClusterError } from "./failure.ts";
-import { fileSha256, readIfThere, textSha256, writeWhole } from "./files.ts";
+import { fileSha256, readIfThere, removeUnused, textSha256, writeWhole } from "./files.ts";
 import type { Sink } from "./progress.ts";
 import { CommandError, run } from "./run.ts";
 
@@ -42,6 +42,8 @@ const LINKER_FLAGS = [
 const BUILD_FLAGS = ["-trimpath", "-ldflags", LINKER_FLAGS];
 const BUILD_ENVIRONMENT = { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly -buildvcs=false" };
 
+const UNFINISHED = ".building-";
+
 const moduleFolder = (part: Part) => join(import.meta.dirname, "parts", part.module);
 
 const Manifest = z.record(z.string(), z.object({ sha256: z.string(), seconds: z.number() }));
@@ -62,6 +64,7 @@ export async function ensureParts(cacheDir: string, note: Sink): Promise<BuiltPa
   const folder = join(cacheDir, "parts", key);
   const bin = join(folder, "bin");
   await mkdir(bin, { recursive: true });
+  for (const name of await readdir(bin)) if (name.startsWith(UNFINISHED)) await rm(join(bin, name), { force: true });
   const manifestPath = join(folder, "manifest.json");
   const manifest: Manifest = await readManifest(manifestPath);
   for (const [index, part] of PARTS.entries()) {
@@ -110,7 +113,8 @@ export async function partsKey(): Promise<string> {
 }
 
 async function buildPart(part: Part, bin: string): Promise<string> {
-  const temporary = join(bin, `.${part.name}.building`);
+  // Another name each time: a compiler that outlived an interruption may still write its own.
+  const temporary = join(bin, `${UNFINISHED}${part.name}.${process.pid}`);
   const argv = ["go", "build", ...BUILD_FLAGS, "-o", temporary, part.package];
   try {
     await run(argv, { cwd: moduleFolder(part), env: BUILD_ENVIRONMENT, timeoutMs: 40 * 60_000 });
@@ -144,8 +148,5 @@ async function pointCurrentTo(cacheDir: string, key: string): Promise<void> {
   await rm(temporary, { force: true });
   await symlink(key, temporary);
   await rename(temporary, link);
-  // Older keys are a gigabyte each and are built again within minutes from Go's cache.
-  for (const name of await readdir(join(cacheDir, "parts"))) {
-    if (name !== key && name !== "current") await rm(join(cacheDir, "parts", name), { recursive: true, force: true });
-  }
+  await removeUnused(join(cacheDir, "parts"), [key, "current"]);
 }

@@ -8,6 +8,9 @@ import type { Paths } from "./paths.ts";
 import { identify, type ProcessId } from "./processes.ts";
 import { waitFor } from "./run.ts";
 
+/** The path socket that joins the two halves of a port's relay. */
+export const relaySocket = (paths: Pick<Paths, "relays">, port: number) => join(paths.relays, `${port}.sock`);
+
 /**
  * Makes a port that is published on the capsule's loopback answer on the host's loopback: a path socket crosses network namespaces, so one
  * socat on each side does it. Returns the host's one, which is a member of the cluster's cgroup too.
@@ -15,7 +18,7 @@ import { waitFor } from "./run.ts";
 export async function startRelay(engine: Engine, port: number, paths: Pick<Paths, "relays" | "logs" | "cgroup">): Promise<ProcessId> {
   const { relays: folder, logs, cgroup } = paths;
   await mkdir(folder, { recursive: true });
-  const socket = join(folder, `${port}.sock`);
+  const socket = relaySocket(paths, port);
   const log = join(logs, "relay.log");
   await rm(socket, { force: true });
   await engine.startInside(["socat", `UNIX-LISTEN:${socket},fork,backlog=512`, `TCP4:127.0.0.1:${port}`], log);

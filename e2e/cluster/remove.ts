@@ -6,7 +6,7 @@ import { end } from "./processes.ts";
 import { restoreKernelLimits } from "./requirements.ts";
 import { attempt } from "./run.ts";
 import { CLUSTER_NAME } from "./settings.ts";
-import { forgetState, readState } from "./state.ts";
+import { currentBoot, forgetState, readState } from "./state.ts";
 
 /** Where the nodes' kernel modules would be; a machine without any gets the empty folder while the cluster is there. */
 export const MODULES_FOLDER = "/lib/modules";
@@ -26,8 +26,10 @@ export async function removeCluster(paths: Paths): Promise<void> {
   if (containers.length > 0) await attempt(["docker", "rm", "--force", "--volumes", ...containers]);
   // Fails while another kind cluster uses it, which is right; kind makes it again.
   if (state?.engine === "docker") await attempt(["docker", "network", "rm", "kind"]);
-  for (const process of state?.processes ?? []) await end(process);
-  await endCapsule(state?.capsule, paths.cgroup);
+  // After a boot the recorded ids are other processes'.
+  const recorded = state?.bootId === (await currentBoot()) ? state : undefined;
+  for (const process of recorded?.processes ?? []) await end(process);
+  await endCapsule(recorded?.capsule, paths.cgroup);
   if (state?.engine !== "podman") {
     await attempt(["ip", "netns", "delete", INTERNET_NAMESPACE]);
     await attempt(["ip", "link", "delete", INTERNET_INTERFACE]);

@@ -42,7 +42,7 @@ const NEEDED_CONTROLLERS = ["cpu", "cpuset", "memory", "pids"];
 const PACKAGES: Readonly<Record<EngineName, readonly string[]>> = {
   podman: [
     ...["podman", "runc", "conmon", "netavark", "aardvark-dns", "catatonit", "mmdebstrap", "jq", "socat", "curl"],
-    ...["iproute2", "iptables", "nftables", "procps", "util-linux", "ca-certificates"],
+    ...["iproute2", "iptables", "nftables", "procps", "util-linux", "ca-certificates", "debian-archive-keyring"],
   ],
   docker: ["iproute2", "curl", "util-linux"],
 };

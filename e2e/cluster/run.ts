@@ -24,13 +24,19 @@ export class CommandError extends Error {
 
   constructor(argv: readonly string[], reason: string, result: RunResult, logFile: string | undefined) {
     const last = `${result.stderr}\n${result.stdout}`.trim().split("\n").slice(-15).join("\n    ");
-    super(`${argv.join(" ").slice(0, 300)}: ${reason}${last && `\n    ${last}`}${logFile ? `\n  whole output: ${logFile}` : ""}`);
+    super(`${wordsOf(argv)}: ${reason}${last && `\n    ${last}`}${logFile ? `\n  whole output: ${logFile}` : ""}`);
     this.name = "CommandError";
     this.result = result;
   }
 }
 
-const MINUTES = 60_000;
+/** A command for a person to read; the part that only enters namespaces and cgroups is left out. */
+export function wordsOf(argv: readonly string[]): string {
+  const entered = argv[0] === "sh" && argv[1] === "-c" ? argv.indexOf("--") + 1 : 0;
+  return argv.slice(entered).join(" ").slice(0, 300);
+}
+
+const TEN_MINUTES = 600_000;
 
 /** Runs a command and returns its output whatever its exit code is (127 where it could not be started). */
 export async function attempt(argv: readonly string[], options: RunOptions = {}): Promise<RunResult & { reason?: string }> {
@@ -40,7 +46,7 @@ export async function attempt(argv: readonly string[], options: RunOptions = {})
   log?.write(`\n$ ${argv.join(" ")}\n`);
   const execaOptions: Options = {
     reject: false,
-    timeout: options.timeoutMs ?? 10 * MINUTES,
+    timeout: options.timeoutMs ?? TEN_MINUTES,
     killSignal: "SIGTERM",
     forceKillAfterDelay: 5_000,
     maxBuffer: 200_000_000,
@@ -60,8 +66,10 @@ export async function attempt(argv: readonly string[], options: RunOptions = {})
   const done = await child;
   log?.end();
   const result = { stdout: String(done.stdout ?? ""), stderr: String(done.stderr ?? ""), exitCode: done.exitCode ?? 127 };
-  const reason = done.shortMessage?.split("\n")[0] ?? "failed";
-  return done.failed ? { ...result, reason } : result;
+  if (!done.failed) return result;
+  const limit = Math.round((options.timeoutMs ?? TEN_MINUTES) / 1000);
+  const code = done.exitCode === undefined ? (done.code ?? "failed") : `exit code ${done.exitCode}`;
+  return { ...result, reason: done.timedOut ? `not done within ${limit} s` : done.signal ? `ended by ${done.signal}` : code };
 }
 
 /** Runs a command; throws {@link CommandError} unless it exits with 0. Returns its standard output without the last line break. */

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { startCapsule } from "./capsule.ts";
 import type { Engine } from "./engine.ts";
@@ -9,6 +9,7 @@ import { CILIUM_IMAGE, type ClusterImages, ensureImages, imagesKey } from "./ima
 import { startInternet } from "./internet/internet.ts";
 import { configurationFor, createKindCluster } from "./kind.ts";
 import { kubectlOf } from "./kubectl.ts";
+import { withLock } from "./lock.ts";
 import { ciliumObjects } from "./manifests/cilium.ts";
 import { corefileWithLocalInternet } from "./manifests/dns.ts";
 import { storageFolders, storageObjects } from "./manifests/storage.ts";
@@ -22,6 +23,8 @@ import { checkPortsFree, checkRequirements, raiseKernelLimits } from "./requirem
 import { waitFor } from "./run.ts";
 import { CONTROL_PLANE, type EngineName, NODES, type Settings } from "./settings.ts";
 import { currentBoot, readState, type State, writeState } from "./state.ts";
+
+const CACHE = "the cache of parts and images";
 
 /** Makes the cluster, or finds that it is there. Interrupted anywhere and called again, it goes on; a broken cluster is replaced. */
 export async function up(settings: Settings, paths: Paths): Promise<void> {
@@ -40,16 +43,19 @@ export async function up(settings: Settings, paths: Paths): Promise<void> {
     there = recorded !== undefined && broken === undefined;
     if (there) return "it runs and is whole";
     await removeCluster(paths); // whatever an unrecorded or interrupted one left, too
+    await rm(paths.logs, { recursive: true, force: true });
+    await mkdir(paths.logs, { recursive: true });
     await checkPortsFree(settings.ports);
     return broken ? `replaced: ${broken}` : "none";
   });
   if (there) return;
   await progress.step("parts from Go modules", async (note) => {
-    work.parts = await ensureParts(paths.cacheDir, note);
+    work.parts = await withLock(paths.cacheDir, () => ensureParts(paths.cacheDir, note), CACHE);
   });
   if (engineName === "podman") {
     await progress.step("images", async (note) => {
-      work.images = await ensureImages(work.builtParts(), paths.cacheDir, join(paths.logs, "images.log"), note);
+      const logFile = join(paths.logs, "images.log");
+      work.images = await withLock(paths.cacheDir, () => ensureImages(work.builtParts(), paths.cacheDir, logFile, note), CACHE);
     });
   }
   await progress.step("namespaces", () => work.namespaces());

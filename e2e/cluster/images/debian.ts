@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ClusterError } from "../failure.ts";
 import { fileSha256, readIfThere, textSha256, writeWhole } from "../files.ts";
@@ -24,6 +24,7 @@ export async function ensureDebianSystem(system: DebianSystem, cacheDir: string,
 
   const start = Date.now();
   await mkdir(folder, { recursive: true });
+  for (const name of await readdir(folder)) if (name.startsWith(".making-")) await rm(join(folder, name), { recursive: true, force: true }); // interrupted
   const work = await mkdtemp(join(folder, ".making-"));
   try {
     const script = join(work, "finish.sh");

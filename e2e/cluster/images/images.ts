@@ -1,7 +1,7 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { fileSha256, readIfThere, textSha256, writeWhole } from "../files.ts";
+import { fileSha256, readIfThere, removeUnused, textSha256, writeWhole } from "../files.ts";
 import { STORAGE_CLASS } from "../manifests/storage.ts";
 import { type BuiltParts, KUBERNETES_VERSION, moduleSource, partsKey } from "../parts.ts";
 import type { Sink } from "../progress.ts";
@@ -85,9 +85,7 @@ export async function ensureImages(parts: BuiltParts, cacheDir: string, logFile:
   await rm(work, { recursive: true, force: true });
   const sums = await Promise.all(ARCHIVES.map(async (name) => [name, await fileSha256(path(name))] as const));
   await writeWhole(join(folder, "manifest.json"), JSON.stringify(Object.fromEntries(sums)));
-  for (const other of await readdir(join(cacheDir, "cluster-images"))) {
-    if (other !== key) await rm(join(cacheDir, "cluster-images", other), { recursive: true, force: true });
-  }
+  await removeUnused(join(cacheDir, "cluster-images"), [key]);
   return images;
 }
 
