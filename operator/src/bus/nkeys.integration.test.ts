@@ -127,7 +127,11 @@ describe("the account USER", () => {
   test("does not hear what is published in KAPPA", async () => {
     const heard: string[] = [];
     const admin = await as("userAdmin");
-    admin.subscribe(">", { callback: (_error, message) => heard.push(message.subject) });
+    admin.subscribe(">", {
+      callback: (_error, message) => {
+        heard.push(message.subject);
+      },
+    });
     await admin.flush();
     const kappa = await as("controller");
     kappa.publish("$O.kappa-packages.C.x", "secret");

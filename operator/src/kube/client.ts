@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "./clock.ts";
-import { type CredentialSource, type InClusterOptions, inClusterSource, kubeconfigSource } from "./credentials.ts";
+import { type InClusterOptions, inClusterSource, kubeconfigSource } from "./credential-sources.ts";
+import type { CredentialSource } from "./credentials.ts";
 import { KubeError, NO_ANSWER } from "./errors.ts";
 import { type KubeObject, type ObjectRef, type ResourceRef, resourcePath } from "./objects.ts";
 import { Transport, type TransportRequest } from "./transport.ts";

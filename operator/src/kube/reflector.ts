@@ -25,7 +25,8 @@ export interface ReflectorOptions<T extends KubeObject> extends ListOptions {
   idleTimeoutMs?: number | undefined;
 }
 
-const DEFAULT_BACKOFF: Backoff = { baseMs: 200, maxMs: 15_000 };
+/** Short at its longest: what waits for a pod to become ready should not wait for us when the API server is back. */
+const DEFAULT_BACKOFF: Backoff = { baseMs: 200, maxMs: 5_000 };
 const DEFAULT_WATCH_SECONDS = 290;
 const DEFAULT_IDLE_TIMEOUT_MS = 150_000;
 /** A watch that the server refuses this often in a row cannot be resumed, whatever it says (a restored etcd does not say Gone). */
