@@ -5,11 +5,12 @@ import { ClusterError, describeFailure } from "./failure.ts";
 import { loadArchives } from "./load.ts";
 import { withLock } from "./lock.ts";
 import { killNode, startNode } from "./node-loss.ts";
+import { ensureParts } from "./parts.ts";
 import { type Paths, pathsOf } from "./paths.ts";
 import { whatRemains } from "./remains.ts";
 import { removeCluster } from "./remove.ts";
 import { type Settings, settingsFrom } from "./settings.ts";
-import { up } from "./up.ts";
+import { CACHE, up } from "./up.ts";
 import { USAGE } from "./usage.ts";
 
 type Command = (args: readonly string[], settings: Settings, paths: Paths) => Promise<number>;
@@ -44,6 +45,12 @@ const commands: Readonly<Record<string, Command>> = {
     return 0;
   },
   down,
+  parts: async (_args, _settings, paths) => {
+    const note = (line: string) => process.stderr.write(`${line}\n`);
+    const { bin } = await withLock(paths.cacheDir, () => ensureParts(paths.cacheDir, note), CACHE);
+    out(bin);
+    return 0;
+  },
   status: async () => {
     const { text, healthy } = await describeCluster(await findCluster());
     out(text);

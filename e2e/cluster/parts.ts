@@ -4,7 +4,7 @@ import { z } from "zod";
 import { ClusterError } from "./failure.ts";
 import { fileSha256, readIfThere, removeUnused, textSha256, writeWhole } from "./files.ts";
 import type { Sink } from "./progress.ts";
-import { CommandError, run } from "./run.ts";
+import { attempt, CommandError, run } from "./run.ts";
 
 /** The version of Kubernetes that is built; parts/go.mod requires the same. */
 export const KUBERNETES_VERSION = "v1.36.3";
@@ -98,14 +98,19 @@ export async function moduleSource(module: string): Promise<string> {
 
 /** What the parts are made from, in one word; the cluster that runs them is outdated when it changes. */
 export async function partsKey(): Promise<string> {
-  const goVersion = await run(["go", "env", "GOVERSION"], { env: BUILD_ENVIRONMENT });
+  const go = await attempt(["go", "env", "GOVERSION"], { env: BUILD_ENVIRONMENT });
+  if (go.exitCode !== 0)
+    throw new ClusterError(
+      `the Go tool chain does not work: ${go.reason} ${go.stderr}`,
+      "install the Go that e2e/cluster/parts/go.mod names and put it on PATH",
+    );
   const pins = await Promise.all(
     ["go.mod", "go.sum", "etcd/go.mod", "etcd/go.sum"].map(
       async (file) => (await readIfThere(join(import.meta.dirname, "parts", file))) ?? "",
     ),
   );
   return textSha256(
-    goVersion,
+    go.stdout,
     process.arch,
     JSON.stringify([PARTS.map((part) => part.package), BUILD_FLAGS, BUILD_ENVIRONMENT]),
     ...pins,

@@ -24,7 +24,8 @@ import { waitFor } from "./run.ts";
 import { CONTROL_PLANE, type EngineName, NODES, type Settings } from "./settings.ts";
 import { currentBoot, readState, type State, writeState } from "./state.ts";
 
-const CACHE = "the cache of parts and images";
+/** What {@link withLock} says of the cache folder. */
+export const CACHE = "the cache of parts and images";
 
 /** Makes the cluster, or finds that it is there. Interrupted anywhere and called again, it goes on; a broken cluster is replaced. */
 export async function up(settings: Settings, paths: Paths): Promise<void> {

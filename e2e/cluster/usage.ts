@@ -2,6 +2,7 @@
 export const USAGE = `usage: node e2e/cluster/main.ts COMMAND
 
   up                        make the cluster, or find that it runs; goes on where it was interrupted
+  parts                     only build the programs that the cluster is made from, and print their folder
   down                      remove it, and list what is left of it (nothing, else exit code 1)
   status                    what runs and where; exit code 1 unless all of it works
   env                       print exports for a shell: eval "$(node e2e/cluster/main.ts env)"
