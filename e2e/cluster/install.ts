@@ -102,7 +102,8 @@ function chartValues(images: readonly BuiltImage[]): object {
     .map(({ name, reference }) => [name.slice("runtime/".length), reference]);
   return {
     images: { operator, nats, runtimes: Object.fromEntries(runtimes), pullPolicy: "Never" },
-    gateway: { service: { type: "NodePort", nodePort: GATEWAY_NODE_PORT } },
+    // On the node that the host's port leads to, so that the loss of the other one is not seen from the host.
+    gateway: { service: { type: "NodePort", nodePort: GATEWAY_NODE_PORT, trafficDistribution: "PreferSameNode" } },
     nats: { storage: { size: NATS_STORAGE } },
   };
 }

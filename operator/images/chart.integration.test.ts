@@ -109,7 +109,7 @@ describe("pods", () => {
       expect(
         budget.map((found) => found.spec),
         title(workload),
-      ).toEqual([{ maxUnavailable: 1, selector: workload.spec?.selector }]);
+      ).toEqual([{ maxUnavailable: 1, unhealthyPodEvictionPolicy: "AlwaysAllow", selector: workload.spec?.selector }]);
     }
   });
 
