@@ -133,6 +133,7 @@ let direct: KubeClient;
 let proxy: TcpProxy;
 let samples: RequestSample[];
 let client: KubeClient;
+let proxyPort = 0;
 let namespace = "";
 let started: Reflector<ConfigMap>[] = [];
 
@@ -146,8 +147,9 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   proxy = new TcpProxy(plane.url);
+  proxyPort = await proxy.listen();
   samples = [];
-  client = KubeClient.fromKubeconfig(await plane.kubeconfig(`https://127.0.0.1:${await proxy.listen()}`), {
+  client = KubeClient.fromKubeconfig(await plane.kubeconfig(`https://127.0.0.1:${proxyPort}`), {
     onRequest: (sample) => samples.push(sample),
   });
   namespace = `test-${randomBytes(4).toString("hex")}`;
@@ -337,6 +339,29 @@ describe("after an interruption", () => {
     expect(verbs().filter((verb) => verb === "list")).toHaveLength(1);
     // Silence may be peace: it is no failure.
     expect(errors).toEqual([]);
+  });
+});
+
+describe("a list of several pages", () => {
+  it("of which the server forgets the history between two pages is read again in one piece, and complete", async () => {
+    const names = Array.from({ length: 501 }, (_, i) => `page-${i}`);
+    await Promise.all(names.map((name) => direct.create(Resources.configMap, configMap(name, "1"))));
+    const statuses: number[] = [];
+    const forgetful = KubeClient.fromKubeconfig(await plane.kubeconfig(`https://127.0.0.1:${proxyPort}`), {
+      connections: 1,
+      onRequest: ({ status }) => {
+        // The first page is here: the question for the second waits until its answer is gone.
+        if (statuses.push(status) > 1) return;
+        proxy.freeze();
+        void put("meanwhile", "1")
+          .then(() => plane.compact())
+          .then(() => proxy.thaw());
+      },
+    });
+    const { items } = await forgetful.list<ConfigMap>(Resources.configMap, { namespace });
+    await forgetful.close();
+    expect(items.map((item) => item.metadata.name).sort()).toEqual([...names, "meanwhile"].sort());
+    expect(statuses).toEqual([200, 410, 200]);
   });
 });
 

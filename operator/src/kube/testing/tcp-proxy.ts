@@ -46,6 +46,11 @@ export class TcpProxy {
     }
   }
 
+  /** Lets what was frozen flow again, nothing lost. */
+  thaw(): void {
+    for (const { client, upstream } of this.#pairs) client.pipe(upstream).pipe(client);
+  }
+
   restore(): void {
     this.#refusing = false;
   }
