@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { hashRecipe, type Inputs, type LayerRecipe, type Recipe, recipes, reference } from "./recipes.ts";
+import { hashRecipe, type Inputs, type LayerRecipe, NATS_VERSION, type Recipe, recipes, reference } from "./recipes.ts";
 
 const inputs: Inputs = {
   node: "/node",
@@ -68,4 +70,10 @@ test("tags say the version of what has one", async () => {
   const { nats, operator } = await tags();
   expect(nats?.[0]).toMatch(/^kappa\/nats:2\.15\.2-[0-9a-f]{12}$/);
   expect(operator?.[0]).toMatch(/^kappa\/operator:[0-9a-f]{12}$/);
+});
+
+test("NATS's version is the one that is built and the chart's default", () => {
+  const read = (path: string): string => readFileSync(join(import.meta.dirname, "../..", path), "utf8");
+  expect(read("e2e/cluster/parts/go.mod")).toContain(`github.com/nats-io/nats-server/v2 v${NATS_VERSION}`);
+  expect(parse(read("charts/kappa/values.yaml")).images.nats.tag).toBe(NATS_VERSION);
 });
