@@ -64,6 +64,10 @@ export class Accounts {
     return this.#namespaces.synced();
   }
 
+  get hasSynced(): boolean {
+    return this.#namespaces.hasSynced;
+  }
+
   /** Accounts whose pods or keys were not listed yet, usually because their RoleBinding is still to come. */
   unsynced(): string[] {
     return [...this.#accounts].filter(([, { pods, keys }]) => !pods.hasSynced || !keys.hasSynced).map(([namespace]) => namespace);

@@ -1,0 +1,337 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { functionArn } from "../domain/arns.ts";
+import { KappaError } from "../domain/errors.ts";
+import { LATEST } from "../domain/names.ts";
+import type { Clock } from "../kube/clock.ts";
+import { type InvokeRequest, isInvoke, MAX_PAYLOAD, parseInvoke } from "../lambda-api/invoke-request.ts";
+import { checkJson } from "../lambda-api/json-document.ts";
+import { objectName } from "../resources/names.ts";
+import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { answerError, answerInvocation } from "./answer.ts";
+import type { Authenticator } from "./authenticator.ts";
+import type { Authoriser } from "./authoriser.ts";
+import type { Caller } from "./caller.ts";
+import { type Forwarder, ownerLost } from "./forwarder.ts";
+import { type FunctionEntry, type FunctionRegistry, functionKey } from "./function-registry.ts";
+import { readBody } from "./http-body.ts";
+import type { Invocation, Outcome } from "./invocation.ts";
+import type { Random } from "./random.ts";
+
+/** For a whole request to arrive; a 6 MB one over 1 Mbit/s takes 50 s. */
+const RECEIVE_MS = 120_000;
+/** Ownership moves within milliseconds; so long and so often an event looks for its owner. */
+const REROUTE_PAUSE_MS = 50;
+const MAX_REROUTES = 100;
+/** Lambda hands a function an empty object when the caller sent nothing. */
+const EMPTY_PAYLOAD = Buffer.from("{}");
+
+export interface LambdaApiOptions {
+  host?: string;
+  port: number;
+  region: string;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  metrics: GatewayMetrics;
+  authenticator: Pick<Authenticator, "authenticate">;
+  authoriser: Pick<Authoriser, "authorise">;
+  registry: FunctionRegistry;
+  accounts: { idOf(namespace: string): string | undefined; namespaceOf(accountId: string): string | undefined };
+  /** The gateway that owns a function; undefined when it is this one. */
+  otherOwner(key: string): string | undefined;
+  submit(entry: FunctionEntry, invocation: Invocation): void;
+  forwarder: Pick<Forwarder, "forward">;
+}
+
+/** Lambda's HTTP API. On the way of a warm invocation there is no promise, no framework and nobody else to ask. */
+export class LambdaApi {
+  readonly #options: LambdaApiOptions;
+  readonly #http: Server;
+  readonly #receiving = new Map<IncomingMessage, number>();
+  #cancelSweep: (() => void) | undefined;
+  #inFlight = 0;
+  #draining = false;
+
+  constructor(options: LambdaApiOptions) {
+    this.#options = options;
+    this.#http = createServer(
+      {
+        // A running invocation takes as long as it takes; only the headers have to come in time.
+        requestTimeout: 0,
+        headersTimeout: 10_000,
+        keepAliveTimeout: 65_000,
+        maxHeaderSize: 32 * 1024,
+      },
+      (request, response) => this.#receive(request, response),
+    );
+    this.#http.timeout = 0;
+  }
+
+  /** Listens; returns the port. */
+  async start(): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#http.once("error", reject);
+      this.#http.listen(this.#options.port, this.#options.host, () => {
+        this.#http.off("error", reject);
+        resolve();
+      });
+    });
+    this.#sweepLater();
+    return (this.#http.address() as AddressInfo).port;
+  }
+
+  /** Requests received and not answered. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** From now on connections end after the answer, so that callers go elsewhere. */
+  drain(): void {
+    this.#draining = true;
+    this.#http.closeIdleConnections();
+  }
+
+  async stop(): Promise<void> {
+    this.#cancelSweep?.();
+    await new Promise<void>((resolve) => {
+      this.#http.close(() => resolve());
+      this.#http.closeAllConnections();
+    });
+  }
+
+  #receive(request: IncomingMessage, response: ServerResponse): void {
+    const { clock, random, metrics } = this.#options;
+    const arrivedAt = clock.monotonic();
+    const requestId = random.uuid();
+    const target = request.url ?? "/";
+    const operation = isInvoke(request.method ?? "", target) ? "Invoke" : "unknown";
+    this.#inFlight++;
+    if (this.#draining) response.shouldKeepAlive = false;
+    const exchange = new Exchange(request, response, requestId, arrivedAt, (status) => {
+      this.#inFlight--;
+      metrics.request(operation, status);
+    });
+    if (operation === "unknown") {
+      exchange.refuse(new KappaError("K113", `${request.method} ${target.slice(0, 200)} is no operation that is served here.`));
+      return;
+    }
+    this.#receiving.set(request, arrivedAt);
+    readBody(request, MAX_PAYLOAD, (body) => {
+      this.#receiving.delete(request);
+      if (body === "aborted") return exchange.abandoned();
+      if (body === "tooLarge") {
+        response.shouldKeepAlive = false;
+        return exchange.refuse(
+          new KappaError("K102", `Request must be smaller than ${MAX_PAYLOAD} bytes for the InvokeFunction operation`),
+        );
+      }
+      exchange.attempt(() => this.#authenticate(exchange, target, body));
+    });
+  }
+
+  #authenticate(exchange: Exchange, target: string, body: Buffer): void {
+    const { method = "", headers } = exchange.request;
+    const caller = this.#options.authenticator.authenticate({ method, target, headers, body });
+    exchange.continueWith(caller, (known) => this.#authorise(exchange, known, parseInvoke(target, headers), body));
+  }
+
+  #authorise(exchange: Exchange, caller: Caller, invoke: InvokeRequest, body: Buffer): void {
+    const { accounts, registry, authoriser, region } = this.#options;
+    const { reference } = invoke;
+    const namespace = reference.accountId === undefined ? caller.namespace : accounts.namespaceOf(reference.accountId);
+    if (reference.region !== undefined && reference.region !== region)
+      throw new KappaError("K100", `Functions from '${reference.region}' are not reachable in this region ('${region}')`);
+    if (namespace === undefined && reference.accountId === undefined)
+      throw new KappaError(
+        "K103",
+        `${caller.username} belongs to no account, so the function must be named by its ARN: arn:aws:lambda:${region}:ACCOUNT:function:${reference.functionName}`,
+      );
+    const accountId = reference.accountId ?? accounts.idOf(namespace ?? "");
+    if (namespace === undefined || accountId === undefined)
+      throw new KappaError(
+        "K108",
+        `User: ${caller.username} is not authorized to perform: lambda:InvokeFunction because its account ${accountId ?? namespace} is not enabled for Kappa`,
+      );
+    const arn = functionArn({ region, accountId, functionName: reference.functionName });
+    const entry = registry.find(namespace, reference.functionName);
+    const target = { namespace, name: entry?.name ?? objectName(reference.functionName), arn };
+    exchange.continueWith(authoriser.authorise(caller, target), () =>
+      this.#accept(exchange, { ...invoke, key: functionKey(namespace, reference.functionName), arn }, body),
+    );
+  }
+
+  #accept(exchange: Exchange, invoke: InvokeRequest & { key: string; arn: string }, body: Buffer): void {
+    const { qualifier } = invoke.reference;
+    const entry = this.#options.registry.byKey(invoke.key);
+    // Versions and aliases are resources that nothing reconciles yet, so none exists.
+    if (!entry || (qualifier !== undefined && qualifier !== LATEST))
+      throw new KappaError("K100", `Function not found: ${invoke.arn}:${qualifier ?? LATEST}`);
+    if (invoke.type === "Event") throw new KappaError("K115", "InvocationType Event is not served by this release. Use RequestResponse.");
+    const payload = body.length === 0 ? EMPTY_PAYLOAD : body;
+    exchange.continueWith(body.length === 0 ? undefined : checkJson(body), (problem) => {
+      if (problem !== undefined) throw new KappaError("K101", `Could not parse request body into json: ${problem}`);
+      if (invoke.type === "DryRun") {
+        exchange.dryRun();
+        return;
+      }
+      const invokedArn = qualifier === undefined ? invoke.arn : `${invoke.arn}:${qualifier}`;
+      const traceId = invoke.traceId ?? newTraceId(this.#options.clock.now(), this.#options.random);
+      const invocation = new LocalInvocation(exchange, { ...invoke, payload, invokedArn, traceId }, (again) =>
+        this.#route(again, invoke.key),
+      );
+      this.#route(invocation, invoke.key);
+    });
+  }
+
+  /** Gives an invocation to the function's owner: to this gateway's dispatcher, or to another gateway. */
+  #route(invocation: LocalInvocation, key: string): void {
+    const { registry, otherOwner, submit, forwarder, clock } = this.#options;
+    const { exchange } = invocation;
+    if (invocation.routed++ >= MAX_REROUTES) throw ownerLost();
+    const other = otherOwner(key);
+    if (other === undefined) {
+      const entry = registry.byKey(key);
+      if (entry) submit(entry, invocation);
+      else exchange.refuse(new KappaError("K100", `Function not found: ${invocation.invokedArn}`));
+      return;
+    }
+    const { requestId, invokedArn, logTail, clientContext, traceId, payload } = invocation;
+    const request = { key, requestId, invokedArn, logTail, traceId, payload, ...(clientContext === undefined ? {} : { clientContext }) };
+    forwarder.forward(other, request, exchange.response, ({ type, status }) => {
+      if (type === "answered") exchange.answered(status);
+      else if (type === "failed") exchange.refuse(ownerLost());
+      else if (exchange.isGone) exchange.abandoned();
+      else clock.setTimeout(() => exchange.attempt(() => this.#route(invocation, key)), REROUTE_PAUSE_MS);
+    });
+  }
+
+  #sweepLater(): void {
+    this.#cancelSweep = this.#options.clock.setTimeout(() => {
+      const now = this.#options.clock.monotonic();
+      for (const [request, since] of this.#receiving) if (now - since > RECEIVE_MS) request.destroy();
+      this.#sweepLater();
+    }, 5_000);
+  }
+}
+
+/** One request and its answer, which is given once. */
+class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+  readonly arrivedAt: number;
+  readonly #done: (status: number) => void;
+  #over = false;
+
+  constructor(request: IncomingMessage, response: ServerResponse, requestId: string, arrivedAt: number, done: (status: number) => void) {
+    this.request = request;
+    this.response = response;
+    this.requestId = requestId;
+    this.arrivedAt = arrivedAt;
+    this.#done = done;
+    response.once("close", () => this.abandoned());
+  }
+
+  /** Whether the caller went away before its answer. */
+  get isGone(): boolean {
+    return this.response.destroyed && !this.response.writableFinished;
+  }
+
+  /** Runs a step; what it throws is the answer. */
+  attempt(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.refuse(error);
+    }
+  }
+
+  /** Goes on with a value: at once when it is there, else when it comes. Only called within {@link attempt}. */
+  continueWith<T>(value: T | Promise<T>, next: (value: T) => void): void {
+    if (value instanceof Promise) value.then(next).catch((error: unknown) => this.refuse(error));
+    else next(value);
+  }
+
+  refuse(error: unknown): void {
+    if (this.isGone) this.abandoned();
+    else this.answered(answerError(this.response, error, this.requestId));
+  }
+
+  dryRun(): void {
+    this.response.writeHead(204, { "x-amzn-requestid": this.requestId, "x-amz-executed-version": LATEST });
+    this.response.end();
+    this.answered(204);
+  }
+
+  /** The answer was written. */
+  answered(status: number): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#done(status);
+  }
+
+  /** There is nobody to answer (499 is nginx's status for it). Does nothing once there was an answer. */
+  abandoned(): void {
+    this.answered(499);
+  }
+}
+
+/** An invocation whose caller is connected to this gateway. */
+class LocalInvocation implements Invocation {
+  readonly exchange: Exchange;
+  readonly requestId: string;
+  readonly invokedArn: string;
+  readonly payload: Uint8Array;
+  readonly logTail: boolean;
+  readonly clientContext?: string;
+  readonly traceId: string;
+  readonly arrivedAt: number;
+  waited = false;
+  /** How often it was given to an owner. */
+  routed = 0;
+  readonly #reroute: (invocation: LocalInvocation) => void;
+
+  constructor(
+    exchange: Exchange,
+    of: { invokedArn: string; payload: Uint8Array; logTail: boolean; clientContext?: string; traceId: string },
+    reroute: (invocation: LocalInvocation) => void,
+  ) {
+    this.exchange = exchange;
+    this.requestId = exchange.requestId;
+    this.invokedArn = of.invokedArn;
+    this.payload = of.payload;
+    this.logTail = of.logTail;
+    if (of.clientContext !== undefined) this.clientContext = of.clientContext;
+    this.traceId = of.traceId;
+    this.arrivedAt = exchange.arrivedAt;
+    this.#reroute = reroute;
+  }
+
+  get cancelled(): boolean {
+    return this.exchange.isGone;
+  }
+
+  waiting(): void {
+    this.waited = true;
+  }
+
+  started(): void {
+    // The caller learns of it by the answer only.
+  }
+
+  finish(outcome: Outcome): void {
+    if (this.exchange.isGone) this.exchange.abandoned();
+    else if (outcome.type === "notOwner") this.exchange.attempt(() => this.#reroute(this));
+    else this.exchange.answered(answerInvocation(this.exchange.response, outcome, this));
+  }
+}
+
+/** An X-Ray header for a caller that sent none (docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html, Tracing header). */
+function newTraceId(now: number, random: Random): string {
+  const seconds = Math.floor(now / 1000)
+    .toString(16)
+    .padStart(8, "0");
+  return `Root=1-${seconds}-${random.hex(24)};Parent=${random.hex(16)};Sampled=0`;
+}

@@ -1,0 +1,240 @@
+/** The gateway: Lambda's Invoke API in front, environments behind, other gateways beside. */
+import type { Function as FunctionObject } from "../api/types.generated.ts";
+import type { Bus } from "../bus/index.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { type Clock, sleep, systemClock } from "../kube/clock.ts";
+import { Resources } from "../kube/objects.ts";
+import { Reflector } from "../kube/reflector.ts";
+import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { AccessKeys } from "./access-keys.ts";
+import { AccountConcurrency } from "./account-concurrency.ts";
+import { Accounts } from "./accounts.ts";
+import { AgentServer } from "./agent-server.ts";
+import { AgentTokens } from "./agent-tokens.ts";
+import { Authenticator } from "./authenticator.ts";
+import { Authoriser } from "./authoriser.ts";
+import type { GatewayConfig } from "./config-types.ts";
+import { Dispatchers } from "./dispatchers.ts";
+import { Environments } from "./environments.ts";
+import { Forwarder } from "./forwarder.ts";
+import { FunctionRegistry, trimFunction } from "./function-registry.ts";
+import { LambdaApi } from "./http-api.ts";
+import { PackageCache } from "./package-cache.ts";
+import { EndpointSliceDirectory, type PeerDirectory } from "./peer-directory.ts";
+import { PeerServer } from "./peer-server.ts";
+import { Peers } from "./peers.ts";
+import { PodWriter } from "./pod-writer.ts";
+import { type Random, systemRandom } from "./random.ts";
+import { SuspectNodes } from "./suspect-nodes.ts";
+
+export type { GatewayConfig } from "./config-types.ts";
+
+/** What a gateway works with. */
+export interface GatewayDeps {
+  client: KubeClient;
+  bus: Pick<Bus, "packages">;
+  metrics: GatewayMetrics;
+  log: Logger;
+  clock?: Clock;
+  random?: Random;
+  /** Where the gateways are listed, instead of their service's EndpointSlices. */
+  directory?: PeerDirectory;
+}
+
+/** A running gateway. */
+export interface Gateway {
+  /** Ports it listens on. */
+  readonly ports: { api: number; agents: number; peers: number };
+  /** Why it cannot serve yet, or any more; empty when it can. For the readiness probe. */
+  notReady(): string[];
+  /**
+   * Ends in order: others take over what it owns, what runs is finished, agents go to the other gateways.
+   * @param graceMs for what runs; Lambda's longest time-out is 900 s
+   */
+  stop(graceMs?: number): Promise<void>;
+}
+
+/** New requests still come for so long after a gateway said that it is going: the endpoints of its Service change no quicker. */
+const LINGER_MS = 2_000;
+/** How long accounts whose RoleBinding is still to come hold up readiness. */
+const ACCOUNTS_MS = 10_000;
+const DRAIN_POLL_MS = 50;
+
+/** Starts a gateway. Resolves when it listens; it is ready when `notReady` is empty. */
+export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Promise<Gateway> {
+  const { client, metrics, log } = deps;
+  const clock = deps.clock ?? systemClock;
+  const random = deps.random ?? systemRandom;
+  const { region, startTimeoutMs } = config;
+  const host = config.listen.host === undefined ? {} : { host: config.listen.host };
+  const stopping = new AbortController();
+
+  const registry = new FunctionRegistry();
+  const suspects = new SuspectNodes(clock);
+  const keys = new AccessKeys(log);
+  const tokens = new AgentTokens({ client, clock, log });
+  const pods = new PodWriter({ client, clock, random, log, images: config.images, settings: config.environment });
+  const packages = await PackageCache.open({ ...config.packageCache, store: deps.bus.packages, metrics, log });
+
+  // The tables refer to each other; what is called later than this function may be made later in it.
+  const environments: Environments = new Environments({
+    clock,
+    log,
+    registry,
+    pods,
+    suspects,
+    startTimeoutMs,
+    dispatcherOf: (entry) => dispatchers.of(entry),
+    membersFor: (key) => peers.membersFor(key),
+  });
+  const accounts: Accounts = new Accounts({
+    client,
+    clock,
+    log,
+    sink: {
+      putPod: (pod) => environments.putPod(pod),
+      removePod: (pod) => environments.removePod(pod),
+      putKey: (secret) => keys.put(secret),
+      removeKey: (secret) => keys.remove(secret),
+    },
+  });
+  const dispatchers: Dispatchers = new Dispatchers({
+    registry,
+    clock,
+    concurrency: new AccountConcurrency(config.accountConcurrency),
+    isOwner: (key) => peers.isSelf(peers.ownerOf(key)),
+    deps: {
+      log,
+      metrics,
+      pods,
+      suspects,
+      region,
+      keepAliveMs: config.keepAliveMs,
+      startTimeoutMs,
+      accountIdOf: (namespace) => accounts.idOf(namespace),
+      adopt: (...made) => environments.adopt(...made),
+    },
+    onTick: (now) => environments.tick(now),
+  });
+
+  const peerServer = new PeerServer({
+    ...host,
+    port: config.listen.peers,
+    name: config.instance,
+    secret: config.peerSecret,
+    registry,
+    clock,
+    log,
+    submit: (entry, invocation) => dispatchers.submit(entry, invocation),
+  });
+  const agentServer = new AgentServer({ ...host, port: config.listen.agents, tokens, agents: environments, packages, clock, log });
+  const peerPort = await peerServer.start();
+  const agentPort = await agentServer.start();
+  const directory =
+    deps.directory ??
+    new EndpointSliceDirectory({
+      client,
+      namespace: config.namespace,
+      service: config.agentService,
+      ports: { agents: config.listen.agents, peers: config.listen.peers },
+      clock,
+      log,
+    });
+  const peers: Peers = new Peers({
+    self: { name: config.instance, host: config.advertisedHost, peerPort, agentPort },
+    secret: config.peerSecret,
+    directory,
+    suspects,
+    clock,
+    log,
+  });
+  peers.subscribe(() => {
+    dispatchers.ownersChanged();
+    environments.announceMembers();
+  });
+  peerServer.connectTo(peers);
+
+  const api = new LambdaApi({
+    ...host,
+    port: config.listen.api,
+    region,
+    clock,
+    random,
+    log,
+    metrics,
+    authenticator: new Authenticator({ keys, client, metrics, clock, region }),
+    authoriser: new Authoriser({ client, metrics, clock }),
+    registry,
+    accounts,
+    otherOwner: (key) => {
+      const name = peers.ownerOf(key);
+      return peers.isSelf(name) ? undefined : name;
+    },
+    submit: (entry, invocation) => dispatchers.submit(entry, invocation),
+    forwarder: new Forwarder({ peers, secret: config.peerSecret, metrics, log }),
+  });
+  const apiPort = await api.start();
+  metrics.observe({ environments: () => environments.counts(), peers: () => peers.count, agents: () => agentServer.connections });
+
+  const functions = new Reflector<FunctionObject>(client, {
+    resource: Resources.function,
+    transform: trimFunction,
+    clock,
+    onError: (err) => log.warn({ err }, "the functions cannot be watched; trying again"),
+  });
+  functions.subscribe(({ type, object }) => (type === "upsert" ? registry.put(object) : registry.remove(object)));
+
+  let accountsWaited = false;
+  let draining = false;
+  accounts.start();
+  functions.start();
+  dispatchers.start();
+  const starting = Promise.all([
+    tokens.load(stopping.signal),
+    peers.start(),
+    accounts
+      .synced()
+      .then(() => sleep(clock, ACCOUNTS_MS, stopping.signal))
+      .then(() => {
+        accountsWaited = true;
+      }),
+  ]);
+  starting.catch((err: unknown) => {
+    if (!stopping.signal.aborted) log.error({ err }, "the gateway did not start completely");
+  });
+  log.info({ ports: { api: apiPort, agents: agentPort, peers: peerPort }, region }, "the gateway listens");
+
+  return {
+    ports: { api: apiPort, agents: agentPort, peers: peerPort },
+    notReady() {
+      const reasons: string[] = [];
+      if (draining) reasons.push("it is going away");
+      if (!functions.hasSynced) reasons.push("the functions were not listed yet");
+      if (!accounts.hasSynced) reasons.push("the accounts were not listed yet");
+      else if (!accountsWaited)
+        for (const namespace of accounts.unsynced()) reasons.push(`the pods and keys of account ${namespace} were not listed yet`);
+      if (!tokens.loaded) reasons.push("the cluster's token keys were not fetched yet");
+      if (!peers.settled) reasons.push("it is not known yet which other gateways live");
+      return reasons;
+    },
+    async stop(graceMs = 0) {
+      draining = true;
+      log.info({ inFlight: api.inFlight + dispatchers.inFlight }, "the gateway is going away");
+      peers.leave();
+      api.drain();
+      const since = clock.monotonic();
+      const until = since + Math.max(graceMs, 0);
+      const linger = since + Math.min(graceMs, LINGER_MS);
+      while (clock.monotonic() < until && (clock.monotonic() < linger || api.inFlight + dispatchers.inFlight > 0))
+        await sleep(clock, DRAIN_POLL_MS);
+      stopping.abort();
+      dispatchers.stop();
+      pods.stop();
+      await Promise.all([api.stop(), agentServer.stop(), functions.stop(), accounts.stop()]);
+      await peers.stop();
+      await peerServer.stop();
+      log.info({ seconds: (clock.monotonic() - since) / 1000 }, "the gateway is gone");
+    },
+  };
+}

@@ -1,0 +1,169 @@
+import { hash, timingSafeEqual } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { WebSocketServer } from "ws";
+import { KappaError } from "../domain/errors.ts";
+import type { Clock } from "../kube/clock.ts";
+import { MAX_PAYLOAD } from "../lambda-api/invoke-request.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { answerInvocation } from "./answer.ts";
+import { decodeForwarded, FORWARD_HEADER, FORWARD_PATH, type Forwarded } from "./forwarded.ts";
+import type { FunctionEntry, FunctionRegistry } from "./function-registry.ts";
+import { readBody } from "./http-body.ts";
+import type { Invocation, Outcome } from "./invocation.ts";
+import { PEER_NAME, PEER_PATH, type Peers } from "./peers.ts";
+
+/** The other gateway's watch may be a moment ahead of ours. */
+const FUNCTION_WAIT_MS = 1_000;
+
+export interface PeerServerOptions {
+  host?: string;
+  port: number;
+  name: string;
+  secret: string;
+  registry: FunctionRegistry;
+  submit(entry: FunctionEntry, invocation: Invocation): void;
+  clock: Clock;
+  log: Logger;
+}
+
+/** The peers' port: standing connections, and invocations that other gateways forward to the owner of the function. */
+export class PeerServer {
+  readonly #options: PeerServerOptions;
+  readonly #http: Server;
+  readonly #expected: Buffer;
+  #peers: Peers | undefined;
+
+  constructor(options: PeerServerOptions) {
+    this.#options = options;
+    this.#expected = digest(`Bearer ${options.secret}`);
+    const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 1024, clientTracking: false });
+    sockets.on("headers", (headers) => headers.push(`${PEER_NAME}: ${options.name}`));
+    // Kept-alive connections end from the asking side only, so that no request meets a closing one.
+    this.#http = createServer(
+      { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: 32 * 1024 },
+      (request, response) => this.#request(request, response),
+    );
+    this.#http.on("upgrade", (request, socket, head) => {
+      socket.on("error", () => socket.destroy());
+      if (request.url !== PEER_PATH || !this.#isPeer(request) || !this.#peers) {
+        socket.end("HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        return;
+      }
+      sockets.handleUpgrade(request, socket, head, (link) => this.#peers?.accept(link, request));
+    });
+  }
+
+  /** Listens; returns the port. Connections of other gateways are taken once {@link connectTo} was called. */
+  async start(): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#http.once("error", reject);
+      this.#http.listen(this.#options.port, this.#options.host, () => {
+        this.#http.off("error", reject);
+        resolve();
+      });
+    });
+    return (this.#http.address() as AddressInfo).port;
+  }
+
+  connectTo(peers: Peers): void {
+    this.#peers = peers;
+  }
+
+  async stop(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#http.close(() => resolve());
+      this.#http.closeAllConnections();
+    });
+  }
+
+  #isPeer(request: IncomingMessage): boolean {
+    return timingSafeEqual(digest(request.headers.authorization ?? ""), this.#expected);
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse): void {
+    const forwarded = decodeForwarded(String(request.headers[FORWARD_HEADER] ?? ""));
+    if (!this.#isPeer(request) || request.method !== "POST" || request.url !== FORWARD_PATH || !forwarded) {
+      response.writeHead(this.#isPeer(request) ? 400 : 401, { "content-length": "0", connection: "close" });
+      response.end();
+      return;
+    }
+    const arrivedAt = this.#options.clock.monotonic();
+    readBody(request, MAX_PAYLOAD, (payload) => {
+      if (typeof payload === "string") response.destroy();
+      else this.#invoke(new ForwardedInvocation(forwarded, payload, arrivedAt, response), forwarded.key);
+    });
+  }
+
+  #invoke(invocation: Invocation, key: string): void {
+    const entry = this.#options.registry.byKey(key);
+    if (entry) this.#options.submit(entry, invocation);
+    else this.#whenKnown(invocation, key);
+  }
+
+  #whenKnown(invocation: Invocation, key: string): void {
+    const { registry, clock, submit } = this.#options;
+    const done = (entry: FunctionEntry | undefined) => {
+      cancel();
+      unsubscribe();
+      if (entry) submit(entry, invocation);
+      else invocation.finish({ type: "refused", error: new KappaError("K100", `Function not found: ${invocation.invokedArn}`) });
+    };
+    const cancel = clock.setTimeout(() => done(undefined), FUNCTION_WAIT_MS);
+    const unsubscribe = registry.subscribe((changed, entry) => {
+      if (changed === key && entry) done(entry);
+    });
+  }
+}
+
+function digest(text: string): Buffer {
+  return hash("sha256", text, "buffer");
+}
+
+/** An invocation whose caller is at another gateway. */
+class ForwardedInvocation implements Invocation {
+  readonly requestId: string;
+  readonly invokedArn: string;
+  readonly payload: Uint8Array;
+  readonly logTail: boolean;
+  readonly clientContext?: string;
+  readonly traceId: string;
+  readonly arrivedAt: number;
+  cancelled = false;
+  waited = false;
+  readonly #response: ServerResponse;
+  #toldWaiting = false;
+
+  constructor(forwarded: Forwarded, payload: Uint8Array, arrivedAt: number, response: ServerResponse) {
+    this.requestId = forwarded.requestId;
+    this.invokedArn = forwarded.invokedArn;
+    this.logTail = forwarded.logTail;
+    if (forwarded.clientContext !== undefined) this.clientContext = forwarded.clientContext;
+    this.traceId = forwarded.traceId;
+    this.payload = payload;
+    this.arrivedAt = arrivedAt;
+    this.#response = response;
+    response.on("close", () => {
+      this.cancelled = !response.writableFinished;
+    });
+  }
+
+  /** An interim response says "nothing of it has run": if this gateway dies now, the other one may try elsewhere. */
+  waiting(): void {
+    this.waited = true;
+    if (this.#toldWaiting) return;
+    this.#toldWaiting = true;
+    this.#response.writeProcessing();
+  }
+
+  /** A second one takes that back. */
+  started(): void {
+    if (!this.#toldWaiting) return;
+    this.#toldWaiting = false;
+    this.#response.writeProcessing();
+  }
+
+  finish(outcome: Outcome): void {
+    if (!this.#response.destroyed) answerInvocation(this.#response, outcome, this);
+  }
+}
