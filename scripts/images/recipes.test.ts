@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { parse } from "yaml";
 import { hashRecipe, type Inputs, type LayerRecipe, NATS_VERSION, type Recipe, recipes, reference } from "./recipes.ts";
 
 const inputs: Inputs = {
