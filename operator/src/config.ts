@@ -1,5 +1,5 @@
 /**
- * The settings of every process, read from the environment once and checked. `main.ts` is the only caller.
+ * The settings of every process, read from the environment once and checked. Its only callers are processes/.
  * The chart writes these variables; charts/kappa/values.yaml documents them for people.
  */
 import { readFileSync } from "node:fs";
@@ -40,7 +40,11 @@ const json = <T extends z.ZodType>(inner: T) =>
 
 const labels = z.record(z.string(), z.string());
 
+/** Every pod has these from the kubelet. By address, so that nothing depends on the cluster's DNS. */
+const apiServer = { KUBERNETES_SERVICE_HOST: z.string().min(1), KUBERNETES_SERVICE_PORT: z.string().regex(/^\d{1,5}$/) };
+
 const common = {
+  ...apiServer,
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
   POD_NAME: z.string().min(1),
   POD_NAMESPACE: z.string().min(1),
@@ -88,7 +92,7 @@ const gateway = z.object({
   KAPPA_RUNTIME_CLASS: z.string().min(1).optional(),
 });
 
-const bootstrap = z.object({ LOG_LEVEL: common.LOG_LEVEL, POD_NAMESPACE: common.POD_NAMESPACE });
+const bootstrap = z.object({ ...apiServer, LOG_LEVEL: common.LOG_LEVEL, POD_NAMESPACE: common.POD_NAMESPACE });
 
 /** @throws KappaError K300 that names every variable that is wrong */
 function parse<T extends z.ZodType>(schema: T, env: NodeJS.ProcessEnv): z.output<T> {

@@ -1,19 +1,18 @@
 /** Every part dies once, with calls going on: the next invocation works, nothing is orphaned, no answer reaches another caller. */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { killClusterNode, startClusterNode, WORKER } from "../../cluster/index.ts";
 import {
   applyAndWait,
   deleteFunctions,
   environmentPods,
   eventually,
-  killNode,
   killPod,
   kubectl,
   kubectlJson,
   type Pod,
   pods,
   pythonFunction,
-  startNode,
 } from "../support/cluster.ts";
 import { invoke, lambdaClient } from "../support/lambda.ts";
 
@@ -176,18 +175,16 @@ test("1,000 mixed calls by 20 callers while a gateway dies: every answer is the 
 test("loss of the worker node: its container killed, then started again", async () => {
   await settled();
   const before = await census();
-  const { items } = await kubectlJson<{ items: { metadata: { name: string; labels: Record<string, string> } }[] }>("get", "nodes");
-  const worker = items.find((n) => !("node-role.kubernetes.io/control-plane" in n.metadata.labels))?.metadata.name ?? "";
   const calling = callers(2);
   try {
-    await killNode(worker);
+    await killClusterNode(WORKER);
     await worksAgain("the worker's death");
   } finally {
-    await startNode(worker);
+    await startClusterNode(WORKER);
   }
   const { foreign } = await calling.stop();
   expect(foreign).toEqual([]);
-  await kubectl("wait", "--for=condition=Ready", `node/${worker}`, "--timeout=180s");
+  await kubectl("wait", "--for=condition=Ready", `node/${WORKER}`, "--timeout=180s");
   await worksAgain("the worker is back");
   await settled();
   expect(

@@ -1,7 +1,8 @@
 /** Idle functions cost the API server nothing: no write by Kappa's identities but its Leases, by the API server's own audit log. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { applyAndWait, clusterEnv, deleteFunctions, FULL, pythonFunction } from "../support/cluster.ts";
+import { paths } from "../../cluster/index.ts";
+import { applyAndWait, deleteFunctions, FULL, pythonFunction } from "../support/cluster.ts";
 
 const COUNT = 100;
 const QUIET_MS = FULL ? 300_000 : 60_000;
@@ -16,9 +17,8 @@ interface AuditEvent {
 }
 
 function auditEvents(since: number, until: number): AuditEvent[] {
-  const file = clusterEnv().KAPPA_AUDIT_LOG ?? "";
   const events: AuditEvent[] = [];
-  for (const line of readFileSync(file, "utf8").split("\n")) {
+  for (const line of readFileSync(paths().auditLog, "utf8").split("\n")) {
     if (line === "") continue;
     const event = JSON.parse(line) as AuditEvent;
     const at = Date.parse(event.requestReceivedTimestamp);

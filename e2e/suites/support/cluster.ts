@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { execOnNode } from "../../cluster/index.ts";
 
 export const root = new URL("../../..", import.meta.url).pathname;
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "kappa");
@@ -76,11 +77,11 @@ export const apply = (...objects: object[]): Promise<string> =>
   must("kubectl", ["apply", "-f", "-"], { input: objects.map((o) => JSON.stringify(o)).join("\n---\n") });
 
 /** Runs a command inside a node of the cluster. */
-export const onNode = (node: string, ...command: string[]): Promise<string> =>
-  must(process.execPath, [main, "exec-node", node, "--", ...command], { timeoutMs: 60_000 });
-
-export const killNode = (node: string): Promise<string> => must(process.execPath, [main, "kill-node", node]);
-export const startNode = (node: string): Promise<string> => must(process.execPath, [main, "start-node", node], { timeoutMs: 240_000 });
+async function onNode(node: string, ...command: string[]): Promise<string> {
+  const result = await execOnNode(node, command, { timeoutMs: 60_000 });
+  if (result.exitCode !== 0) throw new Error(`${command.join(" ")} on ${node} ended with ${result.exitCode}: ${result.stderr}`);
+  return result.stdout;
+}
 
 export interface Pod {
   metadata: { name: string; namespace: string; uid: string; labels?: Record<string, string>; deletionTimestamp?: string };
