@@ -25,6 +25,8 @@ export interface AgentOptions {
   log: Log;
   random: () => number;
   environment: Omit<EnvironmentOptions, "onState" | "onNote" | "runtime" | "runtimeRoot" | "taskRoot" | "cgroupRoot">;
+  /** Told the size of each event that is over. */
+  relieve: (bytes: number) => void;
   /** The agent's work is over: exit. */
   onDone: (reason: string) => void;
 }
@@ -117,9 +119,11 @@ export class Agent {
   }
 
   #invoke(from: Connection, invoke: Invoke, payload: Uint8Array): void {
+    const size = payload.length;
     const taken = this.#environment.invoke(invoke, payload, (result, body) => {
       // The gateway that asked is gone: its caller has got an error already, and nobody else may have the answer.
-      if (!from.send({ type: FrameType.result, header: result }, body))
+      const bytes = body.reduce((sum, piece) => sum + piece.length, size);
+      if (!from.send({ type: FrameType.result, header: result }, body, () => this.#options.relieve(bytes)))
         this.#options.log.warn("the result of an event had nobody to go to: the connection to its gateway is lost", {
           requestId: invoke.requestId,
         });

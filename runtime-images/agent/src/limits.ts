@@ -18,6 +18,9 @@ export const FREEZE_DELAY_MS = 5;
 /** How long what a runtime had already sent before it exited may take to arrive on loopback. */
 export const SETTLE_MS = 250;
 
+/** Payload and answer together from which an event's memory is given back at once. */
+export const LARGE_EVENT_BYTES = 1024 * 1024;
+
 /** The tail of the log that `LogType=Tail` returns (API reference, Invoke). */
 export const LOG_TAIL_BYTES = 4096;
 

@@ -6,6 +6,7 @@ import { createLog, describeError } from "./log.ts";
 import { ContainerOutput } from "./logs/container-output.ts";
 import { FunctionLog } from "./logs/function-log.ts";
 import { OutputPipe } from "./logs/output-pipe.ts";
+import { exposedCollector, memoryRelief } from "./memory-relief.ts";
 import { readSettings } from "./settings.ts";
 
 const log = createLog((line) => process.stderr.write(line));
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
     settings,
     log,
     random: Math.random,
+    relieve: memoryRelief(exposedCollector()),
     environment: { outputFd: pipe.writeFd, functionLog, processes: environmentProcesses(), now, monotonic },
     onDone: (reason) => {
       log.info("the environment ends", { reason });

@@ -82,19 +82,24 @@ export class Connection {
     });
   }
 
-  /** Sends a frame if the connection is open. @param body instead of the frame's own: pieces that are not put together here */
-  send(frame: Frame, body: readonly Uint8Array[] = []): boolean {
+  /**
+   * Sends a frame if the connection is open.
+   * @param body instead of the frame's own: pieces that are not put together here
+   * @param onSent called when everything was handed to the operating system, or never will be
+   */
+  send(frame: Frame, body: readonly Uint8Array[] = [], onSent?: () => void): boolean {
     if (this.#socket.readyState !== WebSocket.OPEN) return false;
     const size = body.reduce((sum, piece) => sum + piece.length, 0);
     if (size <= ONE_MESSAGE_BYTES) {
       const [only] = body;
       const whole = only === undefined ? frame : { ...frame, body: body.length === 1 ? only : Buffer.concat(body) };
-      this.#socket.send(encodeFrame(whole));
+      this.#socket.send(encodeFrame(whole), onSent);
       return true;
     }
     this.#socket.send(encodeFrame(frame), { binary: true, fin: false });
     body.forEach((piece, index) => {
-      this.#socket.send(piece, { binary: true, fin: index === body.length - 1 });
+      const last = index === body.length - 1;
+      this.#socket.send(piece, { binary: true, fin: last }, last ? onSent : undefined);
     });
     return true;
   }

@@ -28,6 +28,7 @@ export interface RuntimeApiHandler {
   initError(errorType: string, body: Uint8Array[]): void;
 }
 
+const NOTHING = new Uint8Array();
 const OK = '{"status":"OK"}\n';
 const ERROR_TYPE_HEADER = "lambda-runtime-function-error-type";
 
@@ -158,7 +159,7 @@ export class RuntimeApi {
   #receive(request: IncomingMessage, response: ServerResponse, call: Call): void {
     const event = this.#event;
     const socket = request.socket;
-    const chunks: Buffer[] = [];
+    let chunks: Buffer[] = [];
     let size = 0;
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
@@ -173,6 +174,10 @@ export class RuntimeApi {
     request.once("end", () => {
       if (!request.complete || !this.#sockets.has(socket) || this.#event !== event) return;
       this.#state = received(this.#state);
+      // Node keeps the request until the connection's next one, which may be hours away: it must not keep the event with it.
+      const body = chunks;
+      chunks = [];
+      if (event) event.payload = NOTHING;
       if (size > MAX_RESPONSE_BYTES) {
         refuse(response, {
           status: 413,
@@ -184,9 +189,9 @@ export class RuntimeApi {
         return;
       }
       response.writeHead(202, { "Content-Type": "application/json", "Content-Length": OK.length }).end(OK);
-      if (call === "response") this.#handler.response(chunks);
-      else if (call === "error") this.#handler.error(errorTypeOf(request, chunks), chunks);
-      else this.#handler.initError(errorTypeOf(request, chunks), chunks);
+      if (call === "response") this.#handler.response(body);
+      else if (call === "error") this.#handler.error(errorTypeOf(request, body), body);
+      else this.#handler.initError(errorTypeOf(request, body), body);
     });
   }
 }
