@@ -75,7 +75,7 @@ describe("what happens next", () => {
       "a kernel kill is reported as such",
       [...busy, { type: "disconnected" }, { type: "podEnded", outOfMemory: true }],
       "gone",
-      ["fail", "disconnect", "deletePod"],
+      ["fail", "disconnect"],
     ],
     [
       "an agent that reconnects after a loss does not revive the event",
@@ -100,7 +100,7 @@ describe("what happens next", () => {
       "a pod that ends before it served counts as a failed start",
       [{ type: "podEnded", outOfMemory: false }],
       "gone",
-      ["startFailed", "disconnect", "deletePod"],
+      ["startFailed", "disconnect"],
     ],
     ["an idle environment is retired in order", [...idle, retire], "retiring", ["withdraw", "shutdown", "deletePod"]],
     ["a busy one is retired after its event", [...busy, retire, result("a")], "retiring", ["answer", "shutdown", "deletePod"]],

@@ -255,7 +255,8 @@ function onTerminating(state: EnvironmentState): Transition {
 
 function onEnded(state: EnvironmentState, outOfMemory: boolean): Transition {
   const gone: EnvironmentState = { phase: "gone", owned: state.owned, connected: state.connected };
-  const cleanup: EnvironmentEffect[] = [{ type: "disconnect" }, { type: "deletePod", now: true }];
+  // The controller sweeps the object away after a while in which a person can read why it ended.
+  const cleanup: EnvironmentEffect[] = [{ type: "disconnect" }];
   switch (state.phase) {
     case "busy":
     case "lost":

@@ -71,10 +71,8 @@ export class Environments implements AgentHost {
       environment = undefined;
     }
     if (!environment) {
-      if (condition.ended === "ended") {
-        this.#sweep(identity, pod);
-        return;
-      }
+      // What had ended before it was seen is of no use; the controller sweeps it.
+      if (condition.ended === "ended") return;
       environment = this.#add(identity, expectedMs(pod, this.#options.clock.now(), this.#options.startTimeoutMs));
     }
     environment.nodeName = pod.spec?.nodeName;
@@ -209,15 +207,7 @@ export class Environments implements AgentHost {
     if (this.#byPod.get(environment.key) === environment) this.#byPod.delete(environment.key);
   }
 
-  /** A pod that had ended before this gateway saw it: what is left is the object. */
-  #sweep(identity: EnvironmentIdentity, pod: Pod): void {
-    const entry = this.#options.registry.byUid(identity.assignmentId.slice(0, identity.assignmentId.indexOf("/")));
-    if (pod.metadata.deletionTimestamp === undefined && entry && this.#options.dispatcherOf(entry).owned)
-      this.#options.pods.remove(identity, 0);
-  }
-
   #deletePod(environment: Environment, now: boolean): void {
-    if (environment.phase === "gone" && (environment.terminating || !environment.owned)) return;
     const { pods, suspects } = this.#options;
     if (!now) pods.remove(environment.identity, undefined);
     // A dead node never confirms a deletion, so there only the object is removed; a live one ends the processes first.

@@ -50,7 +50,7 @@ export interface Gateway {
   notReady(): string[];
   /**
    * Ends in order: others take over what it owns, what runs is finished, agents go to the other gateways.
-   * @param graceMs for what runs; Lambda's longest time-out is 900 s
+   * @param graceMs how long what runs may take; by default any event may end
    */
   stop(graceMs?: number): Promise<void>;
 }
@@ -60,6 +60,8 @@ const LINGER_MS = 2_000;
 /** How long accounts whose RoleBinding is still to come hold up readiness. */
 const ACCOUNTS_MS = 10_000;
 const DRAIN_POLL_MS = 50;
+/** Lambda's longest time-out and a margin; Kubernetes ends the process earlier where its grace period is shorter. */
+const GRACE_MS = 910_000;
 
 /** Starts a gateway. Resolves when it listens; it is ready when `notReady` is empty. */
 export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Promise<Gateway> {
@@ -218,7 +220,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       if (!peers.settled) reasons.push("it is not known yet which other gateways live");
       return reasons;
     },
-    async stop(graceMs = 0) {
+    async stop(graceMs = GRACE_MS) {
       draining = true;
       log.info({ inFlight: api.inFlight + dispatchers.inFlight }, "the gateway is going away");
       peers.leave();

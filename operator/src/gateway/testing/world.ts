@@ -1,0 +1,419 @@
+/**
+ * A small world around gateways for tests: a real API server and NATS, real agents with the real Python runtime. What a cluster
+ * adds is played: the kubelet by starting an agent for each pod, with a genuine bound token, and the function controller by
+ * writing status.
+ */
+import { createHash } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LambdaClient } from "@aws-sdk/client-lambda";
+import { type AgentProcess, startAgent } from "../../../../runtime-images/agent/testing/agent-process.ts";
+import { type TestFile, zipOf } from "../../../../runtime-images/agent/testing/packages.ts";
+import { pythonRuntime } from "../../../../runtime-images/agent/testing/python-runtime.ts";
+import type { TestApiServer, TestNats } from "../../../testing/index.ts";
+import { TOKEN_AUDIENCE } from "../../api/environment-protocol.ts";
+import type { FunctionEffective, Function as FunctionObject } from "../../api/types.generated.ts";
+import { authConf } from "../../bootstrap/auth-conf.ts";
+import { type Bus, connectBus } from "../../bus/index.ts";
+import { createUserKey } from "../../bus/nkeys.ts";
+import { revisionId } from "../../domain/effective.ts";
+import { KubeClient } from "../../kube/client.ts";
+import { type KubeObject, Resources } from "../../kube/objects.ts";
+import { Reflector } from "../../kube/reflector.ts";
+import {
+  ACCESS_KEY_SECRET_TYPE,
+  Annotation,
+  API_VERSION,
+  Component,
+  ENVIRONMENT_SERVICE_ACCOUNT,
+  GROUP,
+  Label,
+} from "../../resources/labels.ts";
+import { createGatewayMetrics, type GatewayMetrics } from "../../telemetry/gateway-metrics.ts";
+import { createLogger } from "../../telemetry/log.ts";
+import { type Gateway, type GatewayConfig, startGateway } from "../index.ts";
+import type { PeerCandidate, PeerDirectory } from "../peer-directory.ts";
+import type { Pod } from "../pod.ts";
+
+export const REGION = "us-east-1";
+const SECRET_ACCESS_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+const NATS_KEYS = { controller: createUserKey(), gateway: createUserKey(), controllerInUser: createUserKey(), userAdmin: createUserKey() };
+
+/** Configuration of the NATS server that a world needs: the accounts as the bootstrap writes them. */
+export const NATS_CONFIG = authConf({
+  controller: NATS_KEYS.controller.publicKey,
+  gateway: NATS_KEYS.gateway.publicKey,
+  controllerInUser: NATS_KEYS.controllerInUser.publicKey,
+  userAdmin: NATS_KEYS.userAdmin.publicKey,
+});
+
+/** The gateways of a test, listed without EndpointSlices, whose addresses may not be loopback. */
+export class TestDirectory implements PeerDirectory {
+  readonly #candidates = new Map<string, PeerCandidate>();
+  readonly #subscribers = new Set<() => void>();
+
+  set(candidate: PeerCandidate): void {
+    this.#candidates.set(candidate.name, candidate);
+    for (const told of this.#subscribers) told();
+  }
+
+  delete(name: string): void {
+    this.#candidates.delete(name);
+    for (const told of this.#subscribers) told();
+  }
+
+  start(): void {}
+  async stop(): Promise<void> {}
+  async synced(): Promise<void> {}
+  candidates(): PeerCandidate[] {
+    return [...this.#candidates.values()];
+  }
+  subscribe(changed: () => void): void {
+    this.#subscribers.add(changed);
+  }
+}
+
+export interface TestGateway extends Gateway {
+  name: string;
+  metrics: GatewayMetrics;
+  url: string;
+}
+
+export interface FunctionSpec {
+  files?: Record<string, TestFile>;
+  handler?: string;
+  over?: Partial<FunctionEffective>;
+  status?: Partial<NonNullable<FunctionObject["status"]>>;
+}
+
+/** A handler for most tests: echoes, with its own identity, and fails or sleeps on request. */
+export const HANDLER = `
+import os, time, uuid
+BOOT = str(uuid.uuid4())
+COUNT = 0
+def handler(event, context):
+    global COUNT
+    COUNT += 1
+    if isinstance(event, dict):
+        if event.get("print"): print(event["print"])
+        if event.get("sleep"): time.sleep(event["sleep"])
+        if event.get("fail"): raise ValueError(event["fail"])
+        if event.get("exit"): os._exit(event["exit"])
+    return {"event": event, "boot": BOOT, "count": COUNT, "requestId": context.aws_request_id, "arn": context.invoked_function_arn,
+            "custom": context.client_context.custom if context.client_context else None, "greeting": os.environ.get("GREETING")}
+`;
+
+export class World {
+  readonly client: KubeClient;
+  /** The gateways' own: it reads packages only. */
+  readonly bus: Bus;
+  readonly #writer: Bus;
+  readonly directory = new TestDirectory();
+  /** Log lines of all gateways. */
+  readonly log: string[] = [];
+  /** Pods that agents are started for; set to hold them back. */
+  startPods = true;
+  readonly agents = new Map<string, AgentProcess>();
+  /** Every pod that was ever seen, by namespace/name. */
+  readonly podsSeen = new Set<string>();
+  readonly #runtimeRoot: string;
+  readonly #folder: string;
+  readonly #gateways: TestGateway[] = [];
+  readonly #pods: Reflector<Pod>[] = [];
+  readonly #clients: LambdaClient[] = [];
+  readonly #busy = new Set<Promise<unknown>>();
+  #stopping = false;
+
+  private constructor(apiServer: TestApiServer, buses: [controller: Bus, gateway: Bus], runtimeRoot: string, folder: string) {
+    this.client = KubeClient.fromKubeconfig(apiServer.kubeconfig);
+    [this.#writer, this.bus] = buses;
+    this.#runtimeRoot = runtimeRoot;
+    this.#folder = folder;
+  }
+
+  static async create(apiServer: TestApiServer, nats: TestNats): Promise<World> {
+    const [writer, reader, runtimeRoot, folder] = await Promise.all([
+      connectBus({ servers: nats.url, name: "controller", seed: NATS_KEYS.controller.seed }),
+      connectBus({ servers: nats.url, name: "gateway", seed: NATS_KEYS.gateway.seed }),
+      pythonRuntime(),
+      mkdtemp(join(tmpdir(), "kappa-world-")),
+    ]);
+    return new World(apiServer, [writer, reader], runtimeRoot, folder);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const client of this.#clients) client.destroy();
+    await Promise.all(this.#gateways.map((gateway) => gateway.stop(0)));
+    await Promise.all(this.#pods.map((pods) => pods.stop()));
+    await Promise.all([...this.agents.values()].map((agent) => agent.stop()));
+    await Promise.allSettled(this.#busy);
+    await Promise.all([this.bus.close(), this.#writer.close()]);
+    await this.client.close();
+    await Promise.all([rm(this.#folder, { recursive: true, force: true }), rm(this.#runtimeRoot, { recursive: true, force: true })]);
+  }
+
+  /** Starts a gateway and waits until it is ready. */
+  async gateway(
+    name: string,
+    over: Partial<GatewayConfig> = {},
+    deps: { client?: KubeClient; bus?: Pick<Bus, "packages"> } = {},
+  ): Promise<TestGateway> {
+    const metrics = createGatewayMetrics();
+    const gateway = await startGateway(
+      {
+        client: deps.client ?? this.client,
+        bus: deps.bus ?? this.bus,
+        metrics,
+        log: createLogger({
+          component: "gateway",
+          level: "info",
+          instance: name,
+          destination: { write: (line) => void this.log.push(line) },
+        }),
+        directory: this.directory,
+      },
+      {
+        instance: name,
+        namespace: "kappa-system",
+        region: REGION,
+        listen: { host: "127.0.0.1", api: 0, agents: 0, peers: 0 },
+        advertisedHost: "127.0.0.1",
+        agentService: "kappa-gateway-agents",
+        peerSecret: "the-peers-secret",
+        images: { "python3.11": "kappa/runtime-python3.11:test" },
+        environment: {
+          overcommit: { memory: 0.5, cpu: 0.1 },
+          agentAllowance: { memoryMb: 64, cpuMillis: 250 },
+          gateway: { host: "kappa-gateway-agents", port: 8081 },
+          imagePullPolicy: "IfNotPresent",
+        },
+        packageCache: { directory: join(this.#folder, "cache", name), maxBytes: 10_000_000 },
+        accountConcurrency: 1000,
+        keepAliveMs: 600_000,
+        startTimeoutMs: 20_000,
+        ...over,
+      },
+    );
+    const started = { ...gateway, name, metrics, url: `http://127.0.0.1:${gateway.ports.api}` };
+    this.#gateways.push(started);
+    this.directory.set({ name, host: "127.0.0.1", peerPort: gateway.ports.peers, agentPort: gateway.ports.agents });
+    await until(
+      async () => gateway.notReady().length === 0 || undefined,
+      () => `gateway ${name}: ${gateway.notReady().join("; ")}`,
+    );
+    return started;
+  }
+
+  /** Forgets a gateway that the test stopped itself. */
+  forget(gateway: TestGateway): void {
+    this.directory.delete(gateway.name);
+    this.#gateways.splice(this.#gateways.indexOf(gateway), 1);
+  }
+
+  /** Makes an account with an access key whose ServiceAccount may invoke everything in it, and its kubelet. */
+  async account(namespace: string, id: string): Promise<void> {
+    const meta = (name: string) => ({ name, namespace });
+    await this.client.create(Resources.namespace, {
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name: namespace, labels: { [Label.enabled]: "true" }, annotations: { [Annotation.accountId]: id } },
+    });
+    for (const name of [ENVIRONMENT_SERVICE_ACCOUNT, "caller", "stranger"])
+      await this.client.create(Resources.serviceAccount, { apiVersion: "v1", kind: "ServiceAccount", metadata: meta(name) });
+    await this.client.post(`/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles`, {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "Role",
+      metadata: meta("invoker"),
+      rules: [{ apiGroups: [GROUP], resources: ["functions/invoke"], verbs: ["create"] }],
+    });
+    await this.client.create(Resources.roleBinding, {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: meta("invoker"),
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "invoker" },
+      subjects: [{ kind: "ServiceAccount", name: "caller", namespace }],
+    } as KubeObject);
+    await this.accessKey(namespace, "caller");
+    await this.accessKey(namespace, "stranger");
+    this.#watchPods(namespace);
+  }
+
+  async accessKey(namespace: string, serviceAccount: string): Promise<void> {
+    await this.client.create(Resources.secret, {
+      apiVersion: "v1",
+      kind: "Secret",
+      type: ACCESS_KEY_SECRET_TYPE,
+      metadata: { name: `key-${serviceAccount}`, namespace },
+      stringData: {
+        accessKeyId: accessKeyId(namespace, serviceAccount),
+        secretAccessKey: SECRET_ACCESS_KEY,
+        serviceAccountName: serviceAccount,
+      },
+    } as KubeObject);
+  }
+
+  /** A token of a ServiceAccount for the API server, as `kubectl create token` makes it. */
+  async token(namespace: string, serviceAccount: string): Promise<string> {
+    const { status } = await this.client.post<{ status: { token: string } }>(
+      `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}/token`,
+      { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} },
+    );
+    return status.token;
+  }
+
+  /** AWS's own client. */
+  lambda(gateway: TestGateway, namespace: string, { as = "caller", secret = SECRET_ACCESS_KEY, maxAttempts = 1 } = {}): LambdaClient {
+    const client = new LambdaClient({
+      region: REGION,
+      endpoint: gateway.url,
+      credentials: { accessKeyId: accessKeyId(namespace, as), secretAccessKey: secret },
+      maxAttempts,
+    });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Makes a Function, or changes one, and what its controller would write. */
+  async fn(
+    namespace: string,
+    name: string,
+    { files = { "app.py": HANDLER }, handler = "app.handler", over = {}, status = {} }: FunctionSpec = {},
+  ): Promise<void> {
+    const { bytes, sha256 } = zipOf(files);
+    await this.#writer.packages.put(sha256, bytes);
+    const spec = { runtime: "python3.11", handler, code: { inline: "unused" }, description: `revision ${Math.random()}` };
+    const known = await this.client.get<FunctionObject>(Resources.function, { namespace, name });
+    const object = known
+      ? await this.client.mergePatch<FunctionObject>(Resources.function, { namespace, name }, { spec })
+      : await this.client.create<FunctionObject>(Resources.function, {
+          apiVersion: API_VERSION,
+          kind: "Function",
+          metadata: { name, namespace },
+          spec,
+        } as FunctionObject);
+    const effective: FunctionEffective = {
+      revisionId: revisionId({ uid: object.metadata.uid ?? "", generation: object.metadata.generation ?? 0, packageSha256: sha256 }),
+      codeSha256: Buffer.from(sha256, "hex").toString("base64"),
+      codeSize: bytes.length,
+      packageSha256: sha256,
+      runtime: "python3.11",
+      handler,
+      memorySize: 128,
+      timeout: 10,
+      environment: {},
+      ephemeralStorageMb: 512,
+      architectures: ["x86_64"],
+      loggingConfig: { logFormat: "Text", logGroup: `/aws/lambda/${name}` },
+      ...over,
+    };
+    await this.client.mergePatch(
+      Resources.function,
+      { namespace, name },
+      { status: { state: "Active", effective, ...status } },
+      { subresource: "status" },
+    );
+  }
+
+  /** Environment pods that are there and not being deleted. */
+  async pods(namespace: string): Promise<Pod[]> {
+    const { items } = await this.client.list<Pod>(Resources.pod, {
+      namespace,
+      labelSelector: `${Label.component}=${Component.environment}`,
+    });
+    return items.filter(
+      ({ metadata, status }) => metadata.deletionTimestamp === undefined && status?.phase !== "Failed" && status?.phase !== "Succeeded",
+    );
+  }
+
+  #watchPods(namespace: string): void {
+    const pods = new Reflector<Pod>(this.client, { resource: Resources.pod, namespace });
+    pods.subscribe(({ type, object }) => {
+      if (this.#stopping || type === "delete") return;
+      const key = `${namespace}/${object.metadata.name}`;
+      const agent = this.agents.get(key);
+      if (!this.podsSeen.has(key)) {
+        this.podsSeen.add(key);
+        if (this.startPods) this.#do(this.#runPod(object));
+      } else if (object.metadata.deletionTimestamp !== undefined) {
+        // As the kubelet: end the processes, then the object.
+        if (agent) void agent.signal("SIGTERM").catch(() => {});
+        else this.#do(this.#finalise(object));
+      }
+    });
+    pods.start();
+    this.#pods.push(pods);
+  }
+
+  #do(work: Promise<unknown>): void {
+    const settled = work.catch((error: unknown) => {
+      if (!this.#stopping) this.log.push(`kubelet: ${String(error)}`);
+    });
+    this.#busy.add(settled);
+    void settled.finally(() => this.#busy.delete(settled));
+  }
+
+  async #finalise({ metadata }: Pod): Promise<void> {
+    await this.client.delete(Resources.pod, {
+      namespace: metadata.namespace,
+      name: metadata.name,
+      gracePeriodSeconds: 0,
+      uid: metadata.uid,
+    });
+  }
+
+  async #runPod(pod: Pod): Promise<void> {
+    const { namespace = "", name, uid } = pod.metadata;
+    const key = `${namespace}/${name}`;
+    const { status } = await this.client.post<{ status: { token: string } }>(
+      `/api/v1/namespaces/${namespace}/serviceaccounts/${ENVIRONMENT_SERVICE_ACCOUNT}/token`,
+      {
+        apiVersion: "authentication.k8s.io/v1",
+        kind: "TokenRequest",
+        spec: { audiences: [TOKEN_AUDIENCE], expirationSeconds: 3600, boundObjectRef: { apiVersion: "v1", kind: "Pod", name, uid } },
+      },
+    );
+    const [gateway] = this.#gateways;
+    const agent = await startAgent({
+      gatewayPort: gateway?.ports.agents ?? 0,
+      runtimeRoot: this.#runtimeRoot,
+      podName: name,
+      token: status.token,
+      env: { POD_NAMESPACE: namespace, KAPPA_WITHOUT_GATEWAY_MS: "60000" },
+    });
+    this.agents.set(key, agent);
+    if (this.#stopping) await agent.stop();
+    const code = await agent.exited;
+    this.agents.delete(key);
+    if (this.#stopping) return;
+    if (process.env.KAPPA_TEST_DEBUG) await writeFile(join(tmpdir(), `kappa-agent-${name}.log`), `${agent.stdout}\n${agent.stderr}`);
+    await rm(agent.folder, { recursive: true, force: true });
+    const now = await this.client.get<Pod>(Resources.pod, { namespace, name });
+    if (now?.metadata.uid !== uid) return;
+    if (now?.metadata.deletionTimestamp !== undefined) await this.#finalise(pod);
+    else
+      await this.client.mergePatch(
+        Resources.pod,
+        { namespace, name },
+        { status: { phase: code === 0 ? "Succeeded" : "Failed" } },
+        { subresource: "status" },
+      );
+  }
+}
+
+export function accessKeyId(namespace: string, serviceAccount: string): string {
+  return `AKIA${createHash("sha256").update(`${namespace}/${serviceAccount}`).digest("hex").slice(0, 16).toUpperCase()}`;
+}
+
+/** Polls until there is a value. */
+export async function until<T>(look: () => Promise<T | undefined>, what: string | (() => string), ms = 30_000): Promise<T> {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const value = await look();
+    if (value !== undefined) return value;
+    if (Date.now() > deadline) throw new Error(`waited in vain for ${typeof what === "string" ? what : what()}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
