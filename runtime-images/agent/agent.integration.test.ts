@@ -1,8 +1,10 @@
 /** The real agent with the real Python runtime client, against a gateway that speaks the protocol. */
+import { spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Assignment } from "../../operator/src/api/environment-protocol.ts";
 import { type AgentProcess, type AgentProcessOptions, startAgent, until } from "./testing/agent-process.ts";
+import { memoryCgroup } from "./testing/cgroup.ts";
 import { type AgentLink, startTestGateway, type TestGateway } from "./testing/gateway.ts";
 import { assignmentOf, type TestFile, type TestPackage, zipOf } from "./testing/packages.ts";
 import { pythonRuntime } from "./testing/python-runtime.ts";
@@ -220,16 +222,31 @@ def handler(event, context):
     expect(agent.stderr).toContain("the runtime ended after it had answered");
   });
 
+  test("for lack of memory is answered with Runtime.OutOfMemory, and the agent lives", async ({ skip }) => {
+    const cgroup = await memoryCgroup(192 * 1024 * 1024);
+    if (!cgroup) return skip("this machine lets no memory cgroup be made");
+    try {
+      const source = "def handler(event, context):\n    return len(bytearray(event))\n";
+      const { link, agent } = await running(source, {}, { cgroupProcs: cgroup.procs, env: { KAPPA_CGROUP_ROOT: cgroup.root } });
+      const { result, json } = await link.invoke(400_000_000);
+      expect(result).toMatchObject({ errorType: "Runtime.OutOfMemory", functionError: "Unhandled", maxMemoryMb: 128, reusable: true });
+      expect(json).toMatchObject({ errorType: "Runtime.OutOfMemory", errorMessage: expect.stringContaining("signal: killed") });
+      expect((await link.invoke(10)).json).toBe(10);
+      await agent.stop();
+    } finally {
+      await cgroup.remove();
+    }
+  });
+
   test("and does not start again makes the environment unusable", async () => {
     const { link, agent } = await running(
       `
 import os, sys
-if os.path.exists(os.environ["MARK"]): raise RuntimeError("not twice")
-open(os.environ["MARK"], "w").close()
+if os.path.exists("../mark"): raise RuntimeError("not twice")
+open("../mark", "w").close()
 def handler(event, context):
     sys.exit(1)
 `,
-      { environment: { MARK: `/tmp/kappa-mark-${crypto.randomUUID()}` } },
     );
     expect((await link.invoke({})).result.errorType).toBe("Runtime.ExitError");
     // Either the event that comes while it starts is answered with what went wrong, or nobody is and the gateway is told.
@@ -554,6 +571,23 @@ def handler(event, context):
   });
 });
 
+describe("outside of a PID namespace", () => {
+  test("only what the agent started is stopped and killed", async () => {
+    const bystander = spawn("sleep", ["1000"]);
+    const source = "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n";
+    const { link, agent } = await running(source, { timeout: 1 }, { ownPidNamespace: false });
+    await until(async () => ((await agent.functionProcesses())[0]?.state === "T" ? true : undefined), "the runtime to be stopped");
+    expect((await link.invoke(5)).result.errorType).toBe("Sandbox.Timedout");
+    expect((await link.invoke(0)).json).toBe(0);
+    expect(bystander.exitCode).toBeNull();
+    expect(bystander.kill("SIGKILL")).toBe(true);
+    // Nothing would take a stopped runtime along with its agent here.
+    link.send({ type: 9, header: { reason: "idle" } });
+    expect(await agent.exited).toBe(0);
+    expect(await agent.functionProcesses()).toEqual([]);
+  });
+});
+
 describe("between events", () => {
   test("threads and children of the function stand still, and go on with the next event", async () => {
     const { link, agent } = await running(`
@@ -667,6 +701,14 @@ describe("gateways", () => {
     again.offer("{}", { requestId: "../../x" });
     expect(await bad).toBe(4400);
     expect((await (await gateway.agent()).invoke({ still: "here" })).json).toEqual({ still: "here" });
+  });
+
+  test("one that falls silent is left and dialled again", { timeout: 40_000 }, async () => {
+    const { gateway, link } = await running(ECHO);
+    link.socket.pause();
+    const again = await gateway.agent();
+    expect(again.hello.state).toBe("assigned");
+    expect((await again.invoke(1)).json).toBe(1);
   });
 
   test("another assignment is refused, the same one confirmed", async () => {

@@ -20,6 +20,8 @@ export interface AgentProcessOptions {
   /** Run this file instead of the sources. */
   main?: string;
   nodeOptions?: string[];
+  /** False: start it as an ordinary process. Default: in a namespace, as in a pod. */
+  ownPidNamespace?: boolean;
 }
 
 export class AgentProcess {
@@ -41,7 +43,9 @@ export class AgentProcess {
     const enter = options.cgroupProcs === undefined ? "" : `echo $$ > ${options.cgroupProcs}; `;
     const init = ["sh", "-c", `${enter}"$@"; exit $?`, "sh"];
     const node = [process.execPath, ...(options.nodeOptions ?? []), options.main ?? MAIN];
-    this.#child = spawn("unshare", [...user, "--pid", "--fork", "--mount-proc", "--kill-child", ...init, ...node], {
+    const command = ["unshare", ...user, "--pid", "--fork", "--mount-proc", "--kill-child", ...init, ...node];
+    const [file = "", ...args] = options.ownPidNamespace === false ? node : command;
+    this.#child = spawn(file, args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         PATH: process.env.PATH,

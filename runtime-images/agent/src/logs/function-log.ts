@@ -104,7 +104,7 @@ export class FunctionLog {
 
   #physicalLine(line: Buffer): void {
     this.#tail?.add(line);
-    if (!this.#rate.admit(line.length + this.#prefix.length)) return;
+    if (!this.#rate.admit(this.#prefix.length + line.length + 1)) return;
     this.#reportDropped();
     if (this.#format === "Text") this.#write(line, this.#prefix);
     else this.#write(isObject(line) ? line : this.#wrapped(line));
@@ -116,8 +116,9 @@ export class FunctionLog {
   }
 
   #reportDropped(): void {
-    const dropped = this.#rate.takeDropped();
-    if (dropped && this.#records) this.#write(Buffer.from(this.#records.dropped(this.#requestId, dropped)));
+    const { dropped } = this.#rate;
+    if (dropped && this.#records && this.#sink.write(Buffer.from(`${this.#records.dropped(this.#requestId, dropped)}\n`)))
+      this.#rate.forgetDropped();
   }
 
   #write(line: Uint8Array, prefix?: Uint8Array): void {

@@ -43,11 +43,13 @@ export class LogRate {
     this.#dropped.bytes += bytes;
   }
 
-  /** What was dropped since the last call, or undefined when nothing was. */
-  takeDropped(): Dropped | undefined {
-    if (this.#dropped.records === 0) return undefined;
-    const dropped = this.#dropped;
+  /** What was dropped and not yet told, or undefined when nothing was. */
+  get dropped(): Readonly<Dropped> | undefined {
+    return this.#dropped.records === 0 ? undefined : this.#dropped;
+  }
+
+  /** What was dropped has been told. */
+  forgetDropped(): void {
     this.#dropped = { records: 0, bytes: 0 };
-    return dropped;
   }
 }

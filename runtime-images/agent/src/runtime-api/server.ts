@@ -45,6 +45,8 @@ export class RuntimeApi {
   #event: DeliveredEvent | undefined;
   /** The `next` that is waiting for an event. */
   #waiting: ServerResponse | undefined;
+  /** Counts the runtimes served so far. */
+  #run = 0;
   /** An event that was given while no `next` was waiting, because its connection had broken. */
   #undelivered = false;
 
@@ -83,6 +85,7 @@ export class RuntimeApi {
 
   /** Forgets the runtime: its connections are cut, so that nothing a killed process still sent is taken for the next one's. */
   reset(): void {
+    this.#run++;
     this.#state = "Started";
     this.#event = undefined;
     this.#waiting = undefined;
@@ -158,7 +161,8 @@ export class RuntimeApi {
 
   #receive(request: IncomingMessage, response: ServerResponse, call: Call): void {
     const event = this.#event;
-    const socket = request.socket;
+    // After a reset the connection belongs to a runtime that is gone, and so does what it says.
+    const run = this.#run;
     let chunks: Buffer[] = [];
     let size = 0;
     request.on("data", (chunk: Buffer) => {
@@ -168,11 +172,10 @@ export class RuntimeApi {
       else chunks.length = 0;
     });
     request.once("close", () => {
-      // After a reset the connection belongs to a runtime that is gone, and so does what it says.
-      if (!request.complete && this.#sockets.has(socket) && this.#event === event) this.#state = broken(this.#state);
+      if (!request.complete && run === this.#run) this.#state = broken(this.#state);
     });
     request.once("end", () => {
-      if (!request.complete || !this.#sockets.has(socket) || this.#event !== event) return;
+      if (!request.complete || run !== this.#run) return;
       this.#state = received(this.#state);
       // Node keeps the request until the connection's next one, which may be hours away: it must not keep the event with it.
       const body = chunks;

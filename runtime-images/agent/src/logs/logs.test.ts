@@ -1,0 +1,237 @@
+/** Lines, rate, tail and the function's log as a whole. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { FunctionLog } from "./function-log.ts";
+import { LineSplitter } from "./lines.ts";
+import { LogRate } from "./rate.ts";
+import { type LogFormat, PlatformRecords } from "./records.ts";
+import { LogTail } from "./tail.ts";
+
+const NOW = new Date("2026-01-02T03:04:05.678Z");
+
+function split(maxBytes: number, ...chunks: string[]): string[] {
+  const lines: string[] = [];
+  const splitter = new LineSplitter(maxBytes, (line) => lines.push(line.toString()));
+  for (const chunk of chunks) splitter.push(Buffer.from(chunk));
+  splitter.flush();
+  return lines;
+}
+
+describe("lines", () => {
+  test.each<[string, string[], string[]]>([
+    ["are cut at line ends", ["a\nb\n"], ["a", "b"]],
+    ["are put together from pieces", ["a", "b\nc", "d\n"], ["ab", "cd"]],
+    ["may be empty", ["\n\na\n"], ["", "", "a"]],
+    ["lose a carriage return before the end", ["a\r\nb\r\n"], ["a", "b"]],
+    ["without an end come with a flush", ["a\nb"], ["a", "b"]],
+    ["that are too long are split", ["0123456789abcd\n"], ["01234567", "89abcd"]],
+    ["of exactly the limit are not", ["01234567\n8\n"], ["01234567", "8"]],
+  ])("%s", (_, chunks, expected) => {
+    expect(split(8, ...chunks)).toEqual(expected);
+  });
+
+  test("are split between characters", () => {
+    expect(split(8, "äöüäöüäöü\n")).toEqual(["äöüä", "öüäö", "ü"]);
+    expect(split(7, "€€€€\n")).toEqual(["€€", "€€"]);
+  });
+
+  test("are the same however the bytes arrive, and none is lost or longer than the limit", () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ maxLength: 30 })), fc.array(fc.nat(20)), (texts, cuts) => {
+        const bytes = Buffer.from(texts.join("\n"));
+        const lines: Buffer[] = [];
+        const splitter = new LineSplitter(16, (line) => lines.push(Buffer.from(line)));
+        let at = 0;
+        for (const cut of cuts) {
+          const chunk = Buffer.from(bytes.subarray(at, at + cut));
+          splitter.push(chunk);
+          // The caller's buffer is used again.
+          chunk.fill(0);
+          at += cut;
+        }
+        splitter.push(Buffer.from(bytes.subarray(at)));
+        splitter.flush();
+        const whole: Buffer[] = [];
+        const reference = new LineSplitter(16, (line) => whole.push(Buffer.from(line)));
+        reference.push(bytes);
+        reference.flush();
+        expect(lines.map(String)).toEqual(whole.map(String));
+        expect(Math.max(0, ...lines.map((line) => line.length))).toBeLessThanOrEqual(16);
+      }),
+    );
+  });
+});
+
+describe("the rate", () => {
+  test("lets a burst pass, then what the seconds bring, and counts the rest", () => {
+    let now = 0;
+    const rate = new LogRate(100, 1000, () => now);
+    expect(rate.admit(1000)).toBe(true);
+    expect(rate.admit(1)).toBe(false);
+    expect(rate.admit(50)).toBe(false);
+    expect(rate.dropped).toEqual({ records: 2, bytes: 51 });
+    rate.forgetDropped();
+    expect(rate.dropped).toBeUndefined();
+    now = 500;
+    expect(rate.admit(51)).toBe(false);
+    expect(rate.admit(50)).toBe(true);
+    now = 1_000_000;
+    expect(rate.admit(1001)).toBe(false);
+    expect(rate.admit(1000)).toBe(true);
+  });
+});
+
+describe("the tail", () => {
+  test("is the end of what was added, in whole bytes, whatever the lines", () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ maxLength: 40 })), (lines) => {
+        const tail = new LogTail(32);
+        for (const line of lines) tail.add(Buffer.from(line));
+        const all = Buffer.from(lines.map((line) => `${line}\n`).join(""));
+        expect(Buffer.from(tail.toBase64(), "base64")).toEqual(all.subarray(Math.max(0, all.length - 32)));
+      }),
+    );
+  });
+});
+
+function logOf(format: LogFormat, sink: (text: string) => boolean = () => true) {
+  const written: string[] = [];
+  const log = new FunctionLog({
+    sink: {
+      write: (bytes) => {
+        const taken = sink(Buffer.from(bytes).toString());
+        if (taken) written.push(Buffer.from(bytes).toString());
+        return taken;
+      },
+    },
+    now: () => NOW,
+    monotonic: () => 0,
+  });
+  const records = new PlatformRecords(format, () => NOW);
+  log.configure(format, records);
+  return { log, records, written };
+}
+
+describe("a function's log", () => {
+  test("gives each line the id of the event that runs, and those before it the start's", () => {
+    const { log, records, written } = logOf("Text");
+    log.push(Buffer.from("loading\n"));
+    log.beginEvent("id-1", false);
+    log.platform(records.start("id-1", "$LATEST"));
+    log.push(Buffer.from("hello\nwor"));
+    log.push(Buffer.from("ld"));
+    log.catchUp();
+    log.platform(records.report("id-1", { durationMs: 1, memorySizeMb: 128, maxMemoryMb: 30 }));
+    expect(written).toEqual([
+      "init\tloading\n",
+      "START RequestId: id-1 Version: $LATEST\n",
+      "id-1\thello\n",
+      "id-1\tworld\n",
+      "END RequestId: id-1\nREPORT RequestId: id-1\tDuration: 1.00 ms\tBilled Duration: 1 ms\tMemory Size: 128 MB\tMax Memory Used: 30 MB\n",
+    ]);
+  });
+
+  test("parts the lines that Python's sink joins with carriage returns", () => {
+    const { log, written } = logOf("Text");
+    log.beginEvent("id", true);
+    log.push(Buffer.from("[ERROR] ValueError: x\rTraceback:\r  line 1\n"));
+    expect(written).toEqual(["id\t[ERROR] ValueError: x\n", "id\tTraceback:\n", "id\t  line 1\n"]);
+    expect(Buffer.from(log.takeTail() ?? "", "base64").toString()).toBe("[ERROR] ValueError: x\nTraceback:\n  line 1\n");
+  });
+
+  test("reads what was written before an event begins as the former one's", () => {
+    const { log, written } = logOf("Text");
+    let pending = "late\n";
+    log.attach({
+      drain: () => {
+        log.push(Buffer.from(pending));
+        pending = "";
+      },
+    });
+    log.beginEvent("id-1", false);
+    expect(written).toEqual(["init\tlate\n"]);
+  });
+
+  test("in JSON passes objects on and wraps the rest", () => {
+    const { log, written } = logOf("JSON");
+    log.push(Buffer.from("early\n"));
+    log.beginEvent("id", false);
+    log.push(Buffer.from('{"level":"INFO"}\nplain "text"\n'));
+    expect(written.map((line) => JSON.parse(line))).toEqual([
+      { timestamp: NOW.toISOString(), message: "early" },
+      { level: "INFO" },
+      { timestamp: NOW.toISOString(), requestId: "id", message: 'plain "text"' },
+    ]);
+  });
+
+  test("says what was dropped as soon as something passes again, once", () => {
+    let open = true;
+    const { log, written } = logOf("Text", () => open);
+    log.beginEvent("id", false);
+    log.push(Buffer.from("one\n"));
+    open = false;
+    log.push(Buffer.from("two\nthree\n"));
+    open = true;
+    log.push(Buffer.from("four\n"));
+    expect(written).toEqual([
+      "id\tone\n",
+      "LOGS DROPPED RequestId: id Records: 2 Bytes: 16 Reason: The function writes more than its log takes.\n",
+      "id\tfour\n",
+    ]);
+  });
+
+  test("keeps the platform's lines however much the function writes", () => {
+    const { log, records, written } = logOf("Text");
+    log.beginEvent("id", false);
+    const line = Buffer.from(`${"x".repeat(200_000)}\n`);
+    for (let count = 0; count < 100; count++) log.push(line);
+    log.platform(records.report("id", { durationMs: 1, memorySizeMb: 128, maxMemoryMb: 30 }));
+    expect(written.length).toBeLessThan(50);
+    expect(written.at(-2)).toMatch(/^LOGS DROPPED RequestId: id Records: \d+ /);
+    expect(written.at(-1)).toMatch(/^END RequestId: id\nREPORT /);
+  });
+});
+
+describe("the platform's records", () => {
+  const text = new PlatformRecords("Text", () => NOW);
+  const json = new PlatformRecords("JSON", () => NOW);
+  const usage = { durationMs: 1000, memorySizeMb: 128, maxMemoryMb: 30 };
+
+  test("tell a time-out in Lambda's words", () => {
+    const message = "RequestId: id Error: Task timed out after 1.00 seconds";
+    expect(text.failure("id", "Sandbox.Timedout", message)).toBe("2026-01-02T03:04:05.678Z id Task timed out after 1.00 seconds\n");
+    expect(json.failure("id", "Sandbox.Timedout", message)).toBeUndefined();
+    expect(JSON.parse(json.report("id", usage, { status: "timeout" }))).toMatchObject({
+      type: "platform.report",
+      record: { status: "timeout" },
+    });
+  });
+
+  test("tell an exit with its type on a line of its own", () => {
+    expect(text.failure("id", "Runtime.ExitError", "RequestId: id Error: Runtime exited")).toBe(
+      "RequestId: id Error: Runtime exited\nRuntime.ExitError",
+    );
+  });
+
+  test("tell a failed start", () => {
+    expect(text.initReport(12.345, "init", { status: "error", errorType: "Runtime.ExitError" })).toBe(
+      "INIT_REPORT Init Duration: 12.35 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError",
+    );
+    expect(text.initReport(10_000, "invoke", { status: "timeout" })).toBe(
+      "INIT_REPORT Init Duration: 10000.00 ms\tPhase: invoke\tStatus: timeout",
+    );
+    expect(JSON.parse(json.initReport(1, "init", { status: "error", errorType: "E" }))).toEqual({
+      time: NOW.toISOString(),
+      type: "platform.initReport",
+      record: { phase: "init", status: "error", errorType: "E", metrics: { durationMs: 1 } },
+    });
+  });
+
+  test("tell what was dropped", () => {
+    expect(JSON.parse(json.dropped("id", { records: 2, bytes: 10 }))).toMatchObject({
+      type: "platform.logsDropped",
+      record: { droppedRecords: 2, droppedBytes: 10 },
+    });
+    expect(text.dropped(undefined, { records: 1, bytes: 1 })).toContain("RequestId: - ");
+  });
+});

@@ -1,0 +1,29 @@
+import { expect, test } from "vitest";
+import { readSettings } from "./settings.ts";
+
+const POD = {
+  KAPPA_GATEWAY_HOST: "kappa-gateway-agents.kappa-system.svc.cluster.local.",
+  KAPPA_GATEWAY_PORT: "8081",
+  KAPPA_RUNTIME: "python3.11",
+  POD_NAME: "f-abc",
+  POD_NAMESPACE: "team",
+};
+
+test("what an environment pod sets is enough", () => {
+  expect(readSettings(POD)).toMatchObject({
+    gatewayPort: 8081,
+    tokenFile: "/var/run/secrets/kappa.dev/gateway/token",
+    taskRoot: "/var/task",
+    tmp: "/tmp",
+    runtimeRoot: "/kappa/runtime",
+    runtimeApiPort: 9001,
+    cgroupRoot: "/sys/fs/cgroup",
+    withoutGatewayMs: 600_000,
+  });
+});
+
+test("everything that is missing or wrong is named at once", () => {
+  expect(() => readSettings({ ...POD, KAPPA_GATEWAY_HOST: "", KAPPA_GATEWAY_PORT: "99999", POD_NAME: undefined })).toThrow(
+    /KAPPA_GATEWAY_HOST is not set; KAPPA_GATEWAY_PORT is "99999", not a whole number from 1 to 65535; POD_NAME is not set/,
+  );
+});
