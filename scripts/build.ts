@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
 import { licencesOf } from "./images/licences.ts";
+import { slimKubernetesClient } from "./images/slim-kubernetes-client.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -50,7 +51,7 @@ export interface Bundle {
 export async function buildBundles(): Promise<{ operator: Bundle; agent: Bundle }> {
   const [operator, agent] = await Promise.all([
     // Names and line structure are kept: a stack trace in a log has to be readable without a source map.
-    bundle("operator/src/main.ts", BUNDLES.operator, { keepNames: true }),
+    bundle("operator/src/main.ts", BUNDLES.operator, { keepNames: true, plugins: [slimKubernetesClient] }),
     // Every cold start without a pool pays for parsing this one.
     bundle("runtime-images/agent/src/main.ts", BUNDLES.agent, { minify: true }),
   ]);
