@@ -35,6 +35,9 @@ const NATS_STORAGE = "4Gi";
 /** Until everything that helm changed is ready; on two busy cores a first start of all pods takes about a minute. */
 const HELM_TIMEOUT_SECONDS = 300;
 
+/** A controller that just started takes over the lead within seconds; these are for a machine that does much else. */
+const ANSWER_TIMEOUT_MS = 60_000;
+
 /** Installs Kappa from this checkout. Throws a {@link ClusterError} when there is no cluster, or when something does not become ready. */
 export async function installKappa(): Promise<void> {
   const cluster = await findCluster();
@@ -175,15 +178,27 @@ function newAccessKey(): { accessKeyId: string; secretAccessKey: string } {
 /** The account has its id and the gateway answers on the host's port: what `env` prints works from now on. */
 async function gatewayAnswers({ kubectl, settings }: Cluster): Promise<string> {
   const url = `http://127.0.0.1:${settings.ports.gateway}/`;
-  const accountId = await waitFor(`the controller gives namespace ${ACCOUNT} its account id`, 60_000, async () => {
-    const id = await kubectl("get", "namespace", ACCOUNT, "--output=jsonpath={.metadata.annotations.kappa\\.dev/account-id}");
-    return id === "" ? undefined : id;
-  });
-  await waitFor(`an answer from ${url}`, 60_000, async () => {
-    const response = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
-    await response?.body?.cancel();
-    return response?.status;
-  });
+  const orTell = <T>(component: string, waited: Promise<T>): Promise<T> =>
+    waited.catch(async (cause: Error) => {
+      const selector = `--selector=kappa.dev/component=${component}`;
+      const { stdout } = await kubectl.attempt(["logs", `--namespace=${SYSTEM_NAMESPACE}`, selector, "--tail=5", "--prefix"]);
+      throw new ClusterError(`${cause.message}\n${stdout.trimEnd()}`, `look at what the ${component} says above`, { cause });
+    });
+  const accountId = await orTell(
+    "controller",
+    waitFor(`the controller gives namespace ${ACCOUNT} its account id`, ANSWER_TIMEOUT_MS, async () => {
+      const path = "--output=jsonpath={.metadata.annotations.kappa\\.dev/account-id}";
+      return (await kubectl("get", "namespace", ACCOUNT, path)) || undefined;
+    }),
+  );
+  await orTell(
+    "gateway",
+    waitFor(`an answer from ${url}`, ANSWER_TIMEOUT_MS, async () => {
+      const response = await fetch(url, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
+      await response?.body?.cancel();
+      return response?.status;
+    }),
+  );
   return `${url}, account ${accountId}`;
 }
 
