@@ -9,6 +9,9 @@ export interface Cidr {
   length: number;
 }
 
+/** The upper 96 bits of an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2). */
+const IPV4_MAPPED = 0xffffn;
+
 /** Everything of each family. */
 export const ALL_IPV4 = "0.0.0.0/0";
 export const ALL_IPV6 = "::/0";
@@ -31,7 +34,6 @@ export const NON_PUBLIC_RANGES: readonly string[] = [
   "224.0.0.0/4",
   "240.0.0.0/4",
   "::/96",
-  "::ffff:0:0/96",
   "64:ff9b::/96",
   "64:ff9b:1::/48",
   "2002::/16",
@@ -41,18 +43,21 @@ export const NON_PUBLIC_RANGES: readonly string[] = [
   "ff00::/8",
 ];
 
-/** Reads `10.0.0.0/8`, `fd00::/8` or a single address, which becomes a range of one. Undefined when it is none of these. */
+/**
+ * Reads `10.0.0.0/8`, `fd00::/8` or a single address, which becomes a range of one. Undefined when it is none of these. IPv6 forms
+ * of IPv4 addresses (`::ffff:10.0.0.1`) are read as what they stand for: that is what is dialled, and Kubernetes takes no other.
+ */
 export function parseCidr(text: string): Cidr | undefined {
   const slash = text.indexOf("/");
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
   if (address === undefined) return undefined;
   const bits = address.family === 4 ? 32 : 128;
-  if (slash < 0) return { family: address.family, base: address.value, length: bits };
-  const written = text.slice(slash + 1);
+  const written = slash < 0 ? String(bits) : text.slice(slash + 1);
   const length = Number(written);
   if (!/^\d{1,3}$/.test(written) || length > bits) return undefined;
   const hostBits = BigInt(bits - length);
-  return { family: address.family, base: (address.value >> hostBits) << hostBits, length };
+  const cidr: Cidr = { family: address.family, base: (address.value >> hostBits) << hostBits, length };
+  return cidr.base >> 32n === IPV4_MAPPED && length >= 96 ? { family: 4, base: cidr.base & 0xffff_ffffn, length: length - 96 } : cidr;
 }
 
 /** The canonical text of a range: `10.0.0.0/8`, or for IPv6 without leading zeros and with the longest run of zeros left out (RFC 5952). */
