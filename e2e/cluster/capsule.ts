@@ -6,6 +6,7 @@ import { z } from "zod";
 import { cgroupName, createCgroups, hierarchies, joiningCgroup, processesInCgroups, removeCgroups } from "./cgroups.ts";
 import { ClusterError } from "./failure.ts";
 import { readIfThere } from "./files.ts";
+import { DNS_ADDRESS } from "./internet/addresses.ts";
 import { end, identify, isRunning, ProcessId } from "./processes.ts";
 import { waitFor } from "./run.ts";
 
@@ -45,6 +46,7 @@ export async function startCapsule(stateDir: string): Promise<Capsule> {
     "sh",
     join(import.meta.dirname, "capsule-init.sh"),
     ready,
+    DNS_ADDRESS,
     ...mounts,
   ];
   const child = spawn("sh", [...joiningCgroup(all, cgroup), ...unshare], {
@@ -85,7 +87,7 @@ export async function startCapsule(stateDir: string): Promise<Capsule> {
 /** Whether the capsule that was recorded still runs. */
 export const capsuleRuns = (capsule: Capsule): Promise<boolean> => isRunning(capsule.init);
 
-/** The command that runs another one inside the capsule, as a member of its cgroup. Files are the host's; /run/netns is the capsule's own. */
+/** The command that runs another one inside the capsule, as a member of its cgroup. Files are the host's; /run is the capsule's own. */
 export async function insideCapsule(capsule: Capsule, argv: readonly string[]): Promise<string[]> {
   const nsenter = ["nsenter", "--target", String(capsule.init.pid), "--mount", "--net", "--pid", "--cgroup", "--", ...argv];
   return ["sh", ...joiningCgroup(await hierarchies(), capsule.cgroup), ...nsenter];

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { startCapsule } from "./capsule.ts";
 import type { Engine } from "./engine.ts";
@@ -73,7 +73,19 @@ async function clusterKey(settings: Settings, paths: Paths, engine: EngineName):
   const images = engine === "podman" ? await imagesKey() : await partsKey();
   const placeholder = { nodeImage: images, controlPlane: "control-plane", everyNode: "every-node" };
   const configuration = configurationFor(settings, paths, engine === "podman" ? placeholder : undefined);
-  return textSha256(engine, images, configuration, JSON.stringify([ciliumObjects(CILIUM_IMAGE), storageObjects()])).slice(0, 16);
+  const around = [
+    "capsule-init.sh",
+    "podman/config.ts",
+    "podman/oci-runtime.sh",
+    "internet/addresses.ts",
+    "internet/internet.ts",
+    "internet/server.ts",
+  ];
+  const sources = await Promise.all(around.map((file) => readFile(join(import.meta.dirname, file), "utf8")));
+  return textSha256(engine, images, configuration, JSON.stringify([ciliumObjects(CILIUM_IMAGE), storageObjects()]), ...sources).slice(
+    0,
+    16,
+  );
 }
 
 class Up {
