@@ -123,6 +123,7 @@ describe("what happens next", () => {
       "retiring",
       ["disconnect", "deletePod"],
     ],
+    ["news of a failed initialisation wait for its reason", [connected, { type: "stateChange", state: "failed" }], "assigning", []],
     ["nothing happens to what is gone", [{ type: "podEnded", outOfMemory: false }, connected], "gone", []],
   ])("%s", (_, events, phase, effects) => {
     const outcome = outcomeOf(events);

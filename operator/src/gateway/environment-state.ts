@@ -204,6 +204,8 @@ function onStateChange(state: EnvironmentState, agent: AgentState, now: number, 
         effects: state.phase === "idle" ? [{ type: "withdraw" }] : NOTHING,
       };
     case "failed":
+      // The outcome of our assignment follows, with its reason.
+      if (state.phase === "assigning") return stay(state);
       return retireNow(state, "failed", state.phase === "idle" ? [{ type: "withdraw" }] : NOTHING);
     case "unassigned":
       return stay(state);
