@@ -1,4 +1,4 @@
-/** The controllers against a real API server and a real NATS, with the rights that NATS gives them. */
+/** The controllers against a real API server and a real NATS, with exactly the rights that the chart and the bootstrap job give them. */
 import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -6,7 +6,9 @@ import { Objm } from "@nats-io/obj";
 import { connect, nkeyAuthenticator } from "@nats-io/transport-node";
 import { strToU8, zipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startNats, type TestNats, useApiServer } from "../../testing/index.ts";
+import { stringify } from "yaml";
+import { renderChart, NAMESPACE as SYSTEM } from "../../images/testing/chart.ts";
+import { kubectl, startNats, type TestNats, useApiServer } from "../../testing/index.ts";
 import type { Function as LambdaFunction } from "../api/types.generated.ts";
 import { authConf } from "../bootstrap/auth-conf.ts";
 import { type Bus, connectBus, connectUserBus, type UserBus } from "../bus/index.ts";
@@ -17,7 +19,6 @@ import type { ConfigMapObject } from "./functions/config-maps.ts";
 import { type ControllerConfig, type Controllers, startControllers } from "./index.ts";
 import type { ConditionedObject } from "./kinds/decide.ts";
 
-const SYSTEM = "kappa-system";
 /** Generous: the machine may be busy with a build. What is awaited here takes milliseconds on an idle one. */
 const PATIENCE_MS = 40_000;
 
@@ -58,6 +59,22 @@ function start(): Controllers {
   );
 }
 
+/** Kinds of the chart that say what the controller may do. */
+const RIGHTS = /^(ServiceAccount|(Cluster)?Role(Binding)?|ValidatingAdmissionPolicy(Binding)?)$/;
+
+/** Installs the chart's rights and returns a kubeconfig of the controller's ServiceAccount. */
+async function controllerKubeconfig(): Promise<string> {
+  await admin.create(Resources.namespace, namespaceObject(SYSTEM));
+  const rights = (await renderChart()).filter(({ kind }) => RIGHTS.test(kind));
+  const run = async (args: string[], input = ""): Promise<string> => {
+    const { code, stdout, stderr } = await kubectl(api().kubeconfigPath, args, input);
+    if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr}`);
+    return stdout.trim();
+  };
+  await run(["apply", "--server-side", "-f", "-"], rights.map((object) => stringify(object)).join("---\n"));
+  return api().kubeconfigFor(await run(["create", "token", "kappa-controller", "-n", SYSTEM]));
+}
+
 beforeAll(async () => {
   const { controller, gateway, controllerInUser, userAdmin } = keys;
   nats = await startNats({
@@ -79,9 +96,8 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
   webUrl = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
   admin = KubeClient.fromKubeconfig(api().kubeconfig);
-  controllerClient = KubeClient.fromKubeconfig(api().kubeconfig, { onRequest: (sample) => requests.push(sample) });
+  controllerClient = KubeClient.fromKubeconfig(await controllerKubeconfig(), { onRequest: (sample) => requests.push(sample) });
   events = new EventRecorder(controllerClient, { reportingController: "kappa.dev/controller", reportingInstance: "test" });
-  await admin.create(Resources.namespace, namespaceObject(SYSTEM));
   controllers = start();
   await controllers.synced;
 });
