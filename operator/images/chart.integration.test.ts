@@ -406,7 +406,8 @@ describe("a real API server", () => {
 describe("the processes' settings", () => {
   /** The environment as a pod gets it: fields of the pod filled in, files of Secrets in a folder. */
   function podEnvironment(name: string, folder: string): Record<string, string> {
-    const env: Record<string, string> = {};
+    // The kubelet tells every pod where the API server is.
+    const env: Record<string, string> = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
     for (const variable of template(named("Deployment", name)).spec.containers[0]?.env ?? [])
       env[variable.name] = variable.value ?? "10.0.0.1";
     for (const [key, value] of Object.entries(env)) {
