@@ -31,11 +31,17 @@ export const MAX_LINE_BYTES = 256 * 1024;
 export const LOG_BYTES_PER_SECOND = 2 * 1024 * 1024;
 export const LOG_BURST_BYTES = 8 * 1024 * 1024;
 
+/** Lines of log may wait this long for others to be written together with; a short event's are one write. */
+export const LOG_FLUSH_MS = 10;
+
 /** Log that the container's runtime has not taken yet. Beyond this, lines are dropped: the agent neither blocks nor grows. */
 export const LOG_BACKLOG_BYTES = 2 * 1024 * 1024;
 
 /** Most bytes taken out of the output pipe at once when an event ends; a function that never stops printing must not hold up its answer. */
 export const DRAIN_BYTES = 1024 * 1024;
+
+/** The kernel keeps a process's peak, so one look serves all events within this time. */
+export const MEMORY_PEAK_MS = 100;
 
 /** How often the memory of the whole process tree is looked at while an event runs. */
 export const MEMORY_SAMPLE_MS = 500;

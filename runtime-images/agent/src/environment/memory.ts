@@ -1,5 +1,6 @@
 /** How much memory a runtime and its children use, and whether the kernel killed for lack of it. */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { MEMORY_PEAK_MS } from "../limits.ts";
 import { descendantsOf } from "./processes.ts";
 
 const MIB = 1024 * 1024;
@@ -13,6 +14,7 @@ export class MemoryMeter {
   #statusFd: number | undefined;
   readonly #buffer = Buffer.allocUnsafe(4096);
   #peakBytes = 0;
+  #readAt = Number.NEGATIVE_INFINITY;
 
   constructor(pid: number) {
     this.#pid = pid;
@@ -24,9 +26,11 @@ export class MemoryMeter {
     }
   }
 
-  /** Peak in bytes: reads one open file, so it is cheap enough for every event. */
+  /** Peak in bytes. Reads one open file, at most every {@link MEMORY_PEAK_MS}, so it is cheap enough for every event. */
   peak(): number {
-    if (this.#statusFd !== undefined) {
+    const now = performance.now();
+    if (this.#statusFd !== undefined && now - this.#readAt >= MEMORY_PEAK_MS) {
+      this.#readAt = now;
       try {
         const length = readSync(this.#statusFd, this.#buffer, 0, this.#buffer.length, 0);
         this.#raise(statusBytes(this.#buffer.toString("latin1", 0, length), "VmHWM"));

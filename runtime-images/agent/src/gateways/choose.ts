@@ -1,5 +1,5 @@
 /** Which gateways an agent dials, and when again. Pure. */
-import { createHash } from "node:crypto";
+import { crypto } from "../builtins.ts";
 
 /**
  * At most `most` of the addresses. When there are more, each agent takes those that rank highest for its own name, so that
@@ -9,7 +9,7 @@ export function chooseGateways(podName: string, addresses: Iterable<string>, mos
   const distinct = [...new Set(addresses)].sort();
   if (distinct.length <= most) return distinct;
   return distinct
-    .map((address) => ({ address, rank: createHash("sha256").update(`${podName}\n${address}`).digest("hex") }))
+    .map((address) => ({ address, rank: crypto.createHash("sha256").update(`${podName}\n${address}`).digest("hex") }))
     .sort((a, b) => (a.rank < b.rank ? 1 : -1))
     .slice(0, most)
     .map(({ address }) => address);

@@ -1,16 +1,17 @@
 /** The container's standard output, written in batches and never waited for. */
 import type { Writable } from "node:stream";
-import { LOG_BACKLOG_BYTES } from "../limits.ts";
+import { LOG_BACKLOG_BYTES, LOG_FLUSH_MS } from "../limits.ts";
 import type { LogSink } from "./function-log.ts";
 
 /**
- * Collects what is written in one turn of the event loop into one write. When whoever reads the output (the container runtime)
+ * Collects what is written within {@link LOG_FLUSH_MS} into one write. When whoever reads the output (the container runtime)
  * stops, at most {@link LOG_BACKLOG_BYTES} are kept and the rest is refused.
  */
 export class ContainerOutput implements LogSink {
   readonly #stream: Writable;
   #batch: Uint8Array[] = [];
   #batchBytes = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(stream: Writable) {
     this.#stream = stream;
@@ -20,7 +21,7 @@ export class ContainerOutput implements LogSink {
 
   write(bytes: Uint8Array): boolean {
     if (this.#batchBytes + this.#stream.writableLength + bytes.length > LOG_BACKLOG_BYTES) return false;
-    if (this.#batch.length === 0) setImmediate(() => this.#flush());
+    this.#timer ??= setTimeout(() => this.flush(), LOG_FLUSH_MS);
     this.#batch.push(bytes);
     this.#batchBytes += bytes.length;
     return true;
@@ -28,7 +29,7 @@ export class ContainerOutput implements LogSink {
 
   /** Resolves when everything was handed to the operating system, or after `limitMs`. */
   async end(limitMs: number): Promise<void> {
-    this.#flush();
+    this.flush();
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, limitMs);
     this.#stream.write("", () => resolve());
@@ -36,7 +37,9 @@ export class ContainerOutput implements LogSink {
     clearTimeout(timer);
   }
 
-  #flush(): void {
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     const [first] = this.#batch;
     if (first === undefined) return;
     const bytes = this.#batch.length === 1 ? first : Buffer.concat(this.#batch, this.#batchBytes);

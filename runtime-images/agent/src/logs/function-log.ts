@@ -64,9 +64,9 @@ export class FunctionLog {
   /** Bytes from the runtime. The buffer is only valid during the call. */
   readonly push = (chunk: Buffer): void => this.#splitter.push(chunk);
 
-  /** From here on lines belong to this event. */
+  /** From here on lines belong to this event. What the former one left unread in the pipe counts as this one's, as on Lambda. */
   beginEvent(requestId: string, withTail: boolean): void {
-    this.catchUp();
+    this.#splitter.flush();
     this.#requestId = requestId;
     this.#prefix = Buffer.from(`${requestId}\t`);
     this.#tail = withTail ? new LogTail(LOG_TAIL_BYTES) : undefined;

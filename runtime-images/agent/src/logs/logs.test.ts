@@ -139,17 +139,21 @@ describe("a function's log", () => {
     expect(Buffer.from(log.takeTail() ?? "", "base64").toString()).toBe("[ERROR] ValueError: x\nTraceback:\n  line 1\n");
   });
 
-  test("reads what was written before an event begins as the former one's", () => {
+  test("ends a line that has no end with its event, and reads what is still in the pipe before that", () => {
     const { log, written } = logOf("Text");
-    let pending = "late\n";
+    let pending = "";
     log.attach({
       drain: () => {
         log.push(Buffer.from(pending));
         pending = "";
       },
     });
+    log.push(Buffer.from("half"));
     log.beginEvent("id-1", false);
-    expect(written).toEqual(["init\tlate\n"]);
+    log.push(Buffer.from("first\nsec"));
+    pending = "ond";
+    log.catchUp();
+    expect(written).toEqual(["init\thalf\n", "id-1\tfirst\n", "id-1\tsecond\n"]);
   });
 
   test("in JSON passes objects on and wraps the rest", () => {

@@ -1,11 +1,11 @@
 /** Downloads a package from a gateway to a file and checks that it is the one that was assigned. */
-import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { get, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PACKAGES_PATH } from "../../../../operator/src/api/environment-protocol.ts";
+import { crypto, http } from "../builtins.ts";
 import { DOWNLOAD } from "../limits.ts";
 import { PackageError } from "./package-error.ts";
 
@@ -48,7 +48,7 @@ async function download(source: PackageSource, file: string): Promise<void> {
     response.destroy();
     throw new PackageError("ServiceException", `the answer was HTTP ${response.statusCode}`);
   }
-  const hash = createHash("sha256");
+  const hash = crypto.createHash("sha256");
   let bytes = 0;
   const check = new Transform({
     transform(chunk: Buffer, _encoding, done) {
@@ -71,7 +71,7 @@ function invalid(source: PackageSource, why: string): PackageError {
 async function request(source: PackageSource): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const url = `http://${source.gateway}${PACKAGES_PATH}${source.sha256}`;
-  const outgoing = get(url, { agent: false, headers: { Authorization: `Bearer ${source.token}` } }, resolve);
+  const outgoing = http.get(url, { agent: false, headers: { Authorization: `Bearer ${source.token}` } }, resolve);
   outgoing.setTimeout(DOWNLOAD.idleMs, () => outgoing.destroy(new Error(`nothing came for ${DOWNLOAD.idleMs / 1000} s`)));
   outgoing.once("error", reject);
   return await promise;

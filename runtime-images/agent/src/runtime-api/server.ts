@@ -1,6 +1,7 @@
 /** The Runtime API on loopback: HTTP around the transition function of state.ts. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { http } from "../builtins.ts";
 import { MAX_REQUEST_HEADER_BYTES, MAX_RESPONSE_BYTES } from "../limits.ts";
 import { type Call, route } from "./routes.ts";
 import { broken, decide, type Refusal, type RuntimeState, received } from "./state.ts";
@@ -52,7 +53,7 @@ export class RuntimeApi {
 
   constructor(handler: RuntimeApiHandler) {
     this.#handler = handler;
-    this.#server = createServer({ maxHeaderSize: MAX_REQUEST_HEADER_BYTES, noDelay: true, keepAlive: false }, (request, response) =>
+    this.#server = http.createServer({ maxHeaderSize: MAX_REQUEST_HEADER_BYTES, noDelay: true, keepAlive: false }, (request, response) =>
       this.#serve(request, response),
     );
     // "next" never times out, and a frozen runtime keeps its connection.
@@ -191,10 +192,11 @@ export class RuntimeApi {
         else this.#handler.tooLarge();
         return;
       }
-      response.writeHead(202, { "Content-Type": "application/json", "Content-Length": OK.length }).end(OK);
+      // The caller's answer first, then the runtime's.
       if (call === "response") this.#handler.response(body);
       else if (call === "error") this.#handler.error(errorTypeOf(request, body), body);
       else this.#handler.initError(errorTypeOf(request, body), body);
+      response.writeHead(202, { "Content-Type": "application/json", "Content-Length": OK.length }).end(OK);
     });
   }
 }
