@@ -3,10 +3,12 @@
  * adds is played: the kubelet by starting an agent for each pod, with a genuine bound token, and the function controller by
  * writing status.
  */
+import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { type AgentProcess, startAgent } from "../../../../runtime-images/agent/testing/agent-process.ts";
 import { type TestFile, zipOf } from "../../../../runtime-images/agent/testing/packages.ts";
@@ -33,8 +35,9 @@ import {
 import { createGatewayMetrics, type GatewayMetrics } from "../../telemetry/gateway-metrics.ts";
 import { createLogger } from "../../telemetry/log.ts";
 import { type Gateway, type GatewayConfig, startGateway } from "../index.ts";
-import type { PeerCandidate, PeerDirectory } from "../peer-directory.ts";
 import type { Pod } from "../pod.ts";
+import type { ChildMessage, ParentMessage } from "./gateway-process.ts";
+import { TestDirectory } from "./test-directory.ts";
 
 export const REGION = "us-east-1";
 const SECRET_ACCESS_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -49,36 +52,26 @@ export const NATS_CONFIG = authConf({
   userAdmin: NATS_KEYS.userAdmin.publicKey,
 });
 
-/** The gateways of a test, listed without EndpointSlices, whose addresses may not be loopback. */
-export class TestDirectory implements PeerDirectory {
-  readonly #candidates = new Map<string, PeerCandidate>();
-  readonly #subscribers = new Set<() => void>();
-
-  set(candidate: PeerCandidate): void {
-    this.#candidates.set(candidate.name, candidate);
-    for (const told of this.#subscribers) told();
-  }
-
-  delete(name: string): void {
-    this.#candidates.delete(name);
-    for (const told of this.#subscribers) told();
-  }
-
-  start(): void {}
-  async stop(): Promise<void> {}
-  async synced(): Promise<void> {}
-  candidates(): PeerCandidate[] {
-    return [...this.#candidates.values()];
-  }
-  subscribe(changed: () => void): void {
-    this.#subscribers.add(changed);
-  }
+/** A gateway as callers and agents see it. */
+export interface GatewayAddress {
+  name: string;
+  ports: Gateway["ports"];
+  url: string;
 }
 
+/** A gateway in this process. */
 export interface TestGateway extends Gateway {
   name: string;
-  metrics: GatewayMetrics;
   url: string;
+  metrics: GatewayMetrics;
+}
+
+/** A gateway in a process of its own. */
+export interface GatewayProcess extends GatewayAddress {
+  /** Ends it as a node failure would. */
+  kill(): Promise<void>;
+  /** Ends it in order. */
+  stop(graceMs: number): Promise<void>;
 }
 
 export interface FunctionSpec {
@@ -115,18 +108,31 @@ export class World {
   readonly log: string[] = [];
   /** Pods that agents are started for; set to hold them back. */
   startPods = true;
+  readonly #held: Pod[] = [];
   readonly agents = new Map<string, AgentProcess>();
   /** Every pod that was ever seen, by namespace/name. */
   readonly podsSeen = new Set<string>();
   readonly #runtimeRoot: string;
   readonly #folder: string;
-  readonly #gateways: TestGateway[] = [];
+  readonly #apiServer: TestApiServer;
+  readonly #nats: TestNats;
+  readonly #gateways: GatewayAddress[] = [];
+  readonly #ends: (() => Promise<unknown>)[] = [];
+  readonly #children = new Set<ChildProcess>();
   readonly #pods: Reflector<Pod>[] = [];
   readonly #clients: LambdaClient[] = [];
   readonly #busy = new Set<Promise<unknown>>();
   #stopping = false;
 
-  private constructor(apiServer: TestApiServer, buses: [controller: Bus, gateway: Bus], runtimeRoot: string, folder: string) {
+  private constructor(
+    apiServer: TestApiServer,
+    nats: TestNats,
+    buses: [controller: Bus, gateway: Bus],
+    runtimeRoot: string,
+    folder: string,
+  ) {
+    this.#apiServer = apiServer;
+    this.#nats = nats;
     this.client = KubeClient.fromKubeconfig(apiServer.kubeconfig);
     [this.#writer, this.bus] = buses;
     this.#runtimeRoot = runtimeRoot;
@@ -140,13 +146,13 @@ export class World {
       pythonRuntime(),
       mkdtemp(join(tmpdir(), "kappa-world-")),
     ]);
-    return new World(apiServer, [writer, reader], runtimeRoot, folder);
+    return new World(apiServer, nats, [writer, reader], runtimeRoot, folder);
   }
 
   async stop(): Promise<void> {
     this.#stopping = true;
     for (const client of this.#clients) client.destroy();
-    await Promise.all(this.#gateways.map((gateway) => gateway.stop(0)));
+    await Promise.all(this.#ends.map((end) => end()));
     await Promise.all(this.#pods.map((pods) => pods.stop()));
     await Promise.all([...this.agents.values()].map((agent) => agent.stop()));
     await Promise.allSettled(this.#busy);
@@ -155,51 +161,42 @@ export class World {
     await Promise.all([rm(this.#folder, { recursive: true, force: true }), rm(this.#runtimeRoot, { recursive: true, force: true })]);
   }
 
-  /** Starts a gateway and waits until it is ready. */
-  async gateway(
-    name: string,
-    over: Partial<GatewayConfig> = {},
-    deps: { client?: KubeClient; bus?: Pick<Bus, "packages"> } = {},
-  ): Promise<TestGateway> {
+  #config(name: string, over: Partial<GatewayConfig>): GatewayConfig {
+    return {
+      instance: name,
+      namespace: "kappa-system",
+      region: REGION,
+      listen: { host: "127.0.0.1", api: 0, agents: 0, peers: 0 },
+      advertisedHost: "127.0.0.1",
+      agentService: "kappa-gateway-agents",
+      peerSecret: "the-peers-secret",
+      images: { "python3.11": "kappa/runtime-python3.11:test" },
+      environment: {
+        overcommit: { memory: 0.5, cpu: 0.1 },
+        agentAllowance: { memoryMb: 64, cpuMillis: 250 },
+        gateway: { host: "kappa-gateway-agents", port: 8081 },
+        imagePullPolicy: "IfNotPresent",
+      },
+      packageCache: { directory: join(this.#folder, "cache", name), maxBytes: 10_000_000 },
+      accountConcurrency: 1000,
+      keepAliveMs: 600_000,
+      startTimeoutMs: 20_000,
+      ...over,
+    };
+  }
+
+  /** Starts a gateway in this process and waits until it is ready. */
+  async gateway(name: string, over: Partial<GatewayConfig> = {}): Promise<TestGateway> {
     const metrics = createGatewayMetrics();
+    const destination = { write: (line: string) => void this.log.push(line) };
+    const log = createLogger({ component: "gateway", level: "info", instance: name, destination });
     const gateway = await startGateway(
-      {
-        client: deps.client ?? this.client,
-        bus: deps.bus ?? this.bus,
-        metrics,
-        log: createLogger({
-          component: "gateway",
-          level: "info",
-          instance: name,
-          destination: { write: (line) => void this.log.push(line) },
-        }),
-        directory: this.directory,
-      },
-      {
-        instance: name,
-        namespace: "kappa-system",
-        region: REGION,
-        listen: { host: "127.0.0.1", api: 0, agents: 0, peers: 0 },
-        advertisedHost: "127.0.0.1",
-        agentService: "kappa-gateway-agents",
-        peerSecret: "the-peers-secret",
-        images: { "python3.11": "kappa/runtime-python3.11:test" },
-        environment: {
-          overcommit: { memory: 0.5, cpu: 0.1 },
-          agentAllowance: { memoryMb: 64, cpuMillis: 250 },
-          gateway: { host: "kappa-gateway-agents", port: 8081 },
-          imagePullPolicy: "IfNotPresent",
-        },
-        packageCache: { directory: join(this.#folder, "cache", name), maxBytes: 10_000_000 },
-        accountConcurrency: 1000,
-        keepAliveMs: 600_000,
-        startTimeoutMs: 20_000,
-        ...over,
-      },
+      { client: this.client, bus: this.bus, metrics, log, directory: this.directory },
+      this.#config(name, over),
     );
     const started = { ...gateway, name, metrics, url: `http://127.0.0.1:${gateway.ports.api}` };
-    this.#gateways.push(started);
-    this.directory.set({ name, host: "127.0.0.1", peerPort: gateway.ports.peers, agentPort: gateway.ports.agents });
+    this.#ends.push(() => gateway.stop(0));
+    this.#list(started);
     await until(
       async () => gateway.notReady().length === 0 || undefined,
       () => `gateway ${name}: ${gateway.notReady().join("; ")}`,
@@ -207,10 +204,71 @@ export class World {
     return started;
   }
 
-  /** Forgets a gateway that the test stopped itself. */
-  forget(gateway: TestGateway): void {
-    this.directory.delete(gateway.name);
-    this.#gateways.splice(this.#gateways.indexOf(gateway), 1);
+  /** Starts a gateway in a process of its own and waits until it is ready. */
+  async gatewayProcess(name: string, over: Partial<GatewayConfig> = {}): Promise<GatewayProcess> {
+    const child = fork(fileURLToPath(new URL("gateway-process.ts", import.meta.url)), {
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      execArgv: [],
+    });
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (lines) => this.log.push(String(lines)));
+    const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    const heard = (type: ChildMessage["type"]) =>
+      new Promise<ChildMessage>((resolve, reject) => {
+        child.on("message", (message: ChildMessage) => message.type === type && resolve(message));
+        void exited.then(() => reject(new Error(`gateway ${name} ended: ${this.log.at(-1)}`)));
+      });
+    const [listening, ready] = [heard("listening"), heard("ready")];
+    const say = (message: ParentMessage) => child.send(message);
+    say({
+      type: "start",
+      kubeconfig: this.#apiServer.kubeconfig,
+      nats: { url: this.#nats.url, seed: NATS_KEYS.gateway.seed },
+      config: this.#config(name, over),
+    });
+    const message = await listening;
+    const ports = message.type === "listening" ? message.ports : { api: 0, agents: 0, peers: 0 };
+    const address = { name, ports, url: `http://127.0.0.1:${ports.api}` };
+    this.#children.add(child);
+    this.#list(address);
+    const end = async () => {
+      child.kill("SIGKILL");
+      await exited;
+      this.#children.delete(child);
+      this.#unlist(address);
+    };
+    this.#ends.push(end);
+    await ready;
+    return {
+      ...address,
+      kill: end,
+      async stop(graceMs) {
+        say({ type: "stop", graceMs });
+        await exited;
+        await end();
+      },
+    };
+  }
+
+  #list(gateway: GatewayAddress): void {
+    this.#gateways.push(gateway);
+    this.#announce();
+  }
+
+  #unlist(gateway: GatewayAddress): void {
+    const index = this.#gateways.indexOf(gateway);
+    if (index >= 0) this.#gateways.splice(index, 1);
+    this.#announce();
+  }
+
+  #announce(): void {
+    const candidates = this.#gateways.map(({ name, ports }) => ({
+      name,
+      host: "127.0.0.1",
+      peerPort: ports.peers,
+      agentPort: ports.agents,
+    }));
+    this.directory.replace(candidates);
+    for (const child of this.#children) child.send({ type: "candidates", candidates } satisfies ParentMessage);
   }
 
   /** Makes an account with an access key whose ServiceAccount may invoke everything in it, and its kubelet. */
@@ -265,7 +323,7 @@ export class World {
   }
 
   /** AWS's own client. */
-  lambda(gateway: TestGateway, namespace: string, { as = "caller", secret = SECRET_ACCESS_KEY, maxAttempts = 1 } = {}): LambdaClient {
+  lambda(gateway: GatewayAddress, namespace: string, { as = "caller", secret = SECRET_ACCESS_KEY, maxAttempts = 1 } = {}): LambdaClient {
     const client = new LambdaClient({
       region: REGION,
       endpoint: gateway.url,
@@ -328,6 +386,11 @@ export class World {
     );
   }
 
+  /** Starts the agents of the pods that were held back. */
+  startHeldPods(): void {
+    for (const pod of this.#held.splice(0)) this.#do(this.#runPod(pod));
+  }
+
   #watchPods(namespace: string): void {
     const pods = new Reflector<Pod>(this.client, { resource: Resources.pod, namespace });
     pods.subscribe(({ type, object }) => {
@@ -337,6 +400,7 @@ export class World {
       if (!this.podsSeen.has(key)) {
         this.podsSeen.add(key);
         if (this.startPods) this.#do(this.#runPod(object));
+        else this.#held.push(object);
       } else if (object.metadata.deletionTimestamp !== undefined) {
         // As the kubelet: end the processes, then the object.
         if (agent) void agent.signal("SIGTERM").catch(() => {});
