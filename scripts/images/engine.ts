@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ClusterError } from "../../e2e/cluster/failure.ts";
 import { attempt, run } from "../../e2e/cluster/run.ts";
 import type { EngineName } from "../../e2e/cluster/settings.ts";
+import { answers, ensureProgram } from "./programs.ts";
 
 export interface ImageEngine {
   /** Whether the image is in the engine's store. */
@@ -17,27 +18,26 @@ export interface ImageEngine {
 
 /**
  * The engine that this machine has.
- * @param wanted `podman` means buildah, podman's builder; undefined: buildah where it is installed, else docker
+ * @param wanted `podman` means buildah, podman's builder; undefined: buildah where it is installed, else docker where it answers
  * @param folder where buildah keeps images
  * @param logFile gets the programs' output
- * @throws ClusterError when the wanted one, or any, is missing
+ * @throws ClusterError when the wanted one, or any, is missing and cannot be installed
  */
 export async function imageEngine(wanted: EngineName | undefined, folder: string, logFile: string): Promise<ImageEngine> {
-  if (wanted !== "docker" && (await answers("buildah", "--version"))) return buildahEngine(folder, logFile);
-  if (wanted !== "podman" && (await answers("docker", "version"))) return dockerEngine(logFile);
-  const missing =
-    wanted === "docker"
-      ? "docker does not answer"
-      : wanted === "podman"
-        ? "buildah is not installed"
-        : "neither buildah nor docker answers";
-  throw new ClusterError(
-    `images cannot be built: ${missing}`,
-    wanted === "docker" ? "start the Docker daemon, or unset KAPPA_ENGINE" : "apt-get install buildah",
-  );
+  const docker = await dockerIsMeant(wanted);
+  if (docker && !(await answers("docker", "version")))
+    throw new ClusterError("images cannot be built: docker does not answer", "start the Docker daemon, or unset KAPPA_ENGINE");
+  if (docker) return dockerEngine(logFile);
+  await ensureProgram(BUILDAH, "buildah", logFile);
+  return buildahEngine(folder, logFile);
 }
 
-const answers = async (...argv: string[]): Promise<boolean> => (await attempt(argv)).exitCode === 0;
+const BUILDAH = ["buildah", "--version"];
+
+async function dockerIsMeant(wanted: EngineName | undefined): Promise<boolean> {
+  if (wanted !== undefined) return wanted === "docker";
+  return !(await answers(...BUILDAH)) && (await answers("docker", "version"));
+}
 
 async function buildahEngine(folder: string, logFile: string): Promise<ImageEngine> {
   const temporary = join(folder, "tmp");

@@ -1,14 +1,16 @@
 import { chmod, mkdir, rename } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { ClusterError } from "../../e2e/cluster/failure.ts";
-import { attempt, run } from "../../e2e/cluster/run.ts";
+import { run } from "../../e2e/cluster/run.ts";
+import { answers, ensureProgram } from "./programs.ts";
 import { DEBIAN, FINISH_SCRIPT, type RootfsRecipe } from "./recipes.ts";
+
+const MMDEBSTRAP = ["mmdebstrap", "--version"];
 
 /** Where a container that makes a root file system sees the script and the result. */
 const IN_CONTAINER = { finish: "/kappa/finish.sh", out: "/kappa/out" };
 
 /**
- * Makes the tar of a root file system with mmdebstrap: here where it is installed, else in a Debian container.
+ * Makes the tar of a root file system with mmdebstrap: here where it is or can be installed, else in a Debian container.
  * @param checkout folder of the checkout
  * @throws ClusterError when neither is possible
  */
@@ -16,16 +18,16 @@ export async function makeRootfs(recipe: RootfsRecipe, tar: string, checkout: st
   await mkdir(dirname(tar), { recursive: true });
   const unfinished = join(dirname(tar), `.unfinished-${basename(tar)}`);
   const finish = join(checkout, FINISH_SCRIPT);
-  if ((await attempt(["mmdebstrap", "--version"])).exitCode === 0) {
-    await run(["mmdebstrap", ...mmdebstrapArguments(recipe, finish), DEBIAN, unfinished], { logFile });
-  } else if ((await attempt(["docker", "version"])).exitCode === 0) {
+  // Only where it is not Debian that this runs on.
+  if (!(await answers(...MMDEBSTRAP)) && !(await answers("apt-get", "--version")) && (await answers("docker", "version"))) {
     const make = ["mmdebstrap", ...mmdebstrapArguments(recipe, IN_CONTAINER.finish), DEBIAN, join(IN_CONTAINER.out, basename(unfinished))];
     const script = `apt-get update -q && apt-get install -qy --no-install-recommends mmdebstrap && exec ${make.map(quote).join(" ")}`;
     // mmdebstrap mounts /proc inside the new root, which a container may only do when privileged.
     const mounts = ["--volume", `${finish}:${IN_CONTAINER.finish}:ro`, "--volume", `${dirname(tar)}:${IN_CONTAINER.out}`];
     await run(["docker", "run", "--rm", "--privileged", ...mounts, `debian:${DEBIAN}-slim`, "sh", "-c", script], { logFile });
   } else {
-    throw new ClusterError("the root file systems of the images cannot be made: mmdebstrap is not installed", "apt-get install mmdebstrap");
+    await ensureProgram(MMDEBSTRAP, "mmdebstrap", logFile);
+    await run(["mmdebstrap", ...mmdebstrapArguments(recipe, finish), DEBIAN, unfinished], { logFile });
   }
   await chmod(unfinished, 0o644);
   await rename(unfinished, tar);
