@@ -10,10 +10,19 @@ export interface Log {
   error(message: string): void;
 }
 
+/** What a controller sees of a Reflector. */
+export interface Cache<T> {
+  /** The namespace is ignored for cluster-wide kinds. */
+  get(namespace: string | undefined, name: string): T | undefined;
+  list(): T[];
+  /** Calls back on every change; first, within this call, with everything already there. Returns what ends it. */
+  subscribe(callback: (event: { type: "upsert" | "delete"; object: T; old?: T }) => void): () => void;
+}
+
 /** What every controller is given. */
 export interface ControllerContext {
-  client: KubeClient;
-  events: EventRecorder;
+  client: Pick<KubeClient, "get" | "apply" | "delete">;
+  events: Pick<EventRecorder, "record">;
   metrics: ControllerMetrics;
   clock: Clock;
   log: Log;

@@ -1,7 +1,7 @@
 /** The controllers: one process' caches, who leads, and what the leader does. */
 import type { Function as LambdaFunction, LayerVersion, Version } from "../api/types.generated.ts";
 import type { PackageStore, UserBus } from "../bus/index.ts";
-import { type KubeObject, LeaderElector, Reflector, Resources } from "../kube/index.ts";
+import { type KubeClient, type KubeObject, LeaderElector, Reflector, Resources } from "../kube/index.ts";
 import { OperatorShell } from "../kube/operator-shell.ts";
 import { Component, Label, MANAGED_BY } from "../resources/labels.ts";
 import { internetExceptions } from "../resources/network-policies.ts";
@@ -13,6 +13,7 @@ import type { Controller, ControllerContext } from "./context.ts";
 import { CodeIntake } from "./functions/code-intake.ts";
 import { type ConfigMapObject, ConfigMaps } from "./functions/config-maps.ts";
 import { functionController } from "./functions/controller.ts";
+import { checkPackageBytes } from "./functions/package-check.ts";
 import { createUrlSource, type UrlSource } from "./functions/url-source.ts";
 import { kindsController } from "./kinds/controller.ts";
 import type { ConditionedObject } from "./kinds/decide.ts";
@@ -26,7 +27,8 @@ export type { ControllerConfig } from "./config-types.ts";
 const LEASE = "kappa-controller";
 
 /** What the controllers work with; whoever made it closes it after `stop`. */
-export interface ControllerDeps extends ControllerContext {
+export interface ControllerDeps extends Omit<ControllerContext, "client"> {
+  client: KubeClient;
   packages: PackageStore & PackageInventory;
   userObjects: Pick<UserBus, "readObject">;
 }
@@ -168,7 +170,7 @@ class ControllerShell extends OperatorShell {
     const { region, runtimes, workers, namespace, gatewayServiceAccount, network } = this.#config;
     const context: ControllerContext = { client, events, metrics, clock, log };
     const { functions, versions, layerVersions, namespaces, pods, serviceAccounts, roleBindings, networkPolicies } = this.#caches;
-    const intake = new CodeIntake({ packages, userObjects, urls: this.#urls, metrics, clock });
+    const intake = new CodeIntake({ packages, userObjects, urls: this.#urls, check: checkPackageBytes, metrics, clock });
     const configMaps = new ConfigMaps(
       (of) =>
         new Reflector<ConfigMapObject>(client, {

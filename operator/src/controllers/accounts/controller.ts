@@ -1,18 +1,18 @@
 /** Makes namespaces with the label `kappa.dev/enabled=true` accounts, and undoes it when the label goes. */
-import { type KubeObject, type ReconcileResult, type Reflector, type ResourceRef, Resources } from "../../kube/index.ts";
+import { type KubeObject, type ReconcileResult, type ResourceRef, Resources } from "../../kube/index.ts";
 import { environmentServiceAccount, gatewayRoleBinding } from "../../resources/account.ts";
 import { Annotation, FieldManager } from "../../resources/labels.ts";
 import { accountNetworkPolicies, type NetworkSettings } from "../../resources/network-policies.ts";
 import { isOlder } from "../age.ts";
-import { type Controller, type ControllerContext, observedQueue } from "../context.ts";
+import { type Cache, type Controller, type ControllerContext, observedQueue } from "../context.ts";
 import { type AccountObject, type AccountStep, accountOf, decideAccount, isTerminating, type NamespaceObject } from "./decide.ts";
 
 export interface AccountControllerDeps extends ControllerContext {
-  namespaces: Reflector<NamespaceObject>;
+  namespaces: Cache<NamespaceObject>;
   /** Objects that carry Kappa's managed-by label, of each kind that an account has. */
-  owned: { serviceAccounts: Reflector<KubeObject>; roleBindings: Reflector<KubeObject>; networkPolicies: Reflector<KubeObject> };
+  owned: { serviceAccounts: Cache<KubeObject>; roleBindings: Cache<KubeObject>; networkPolicies: Cache<KubeObject> };
   /** Environment pods of all namespaces. */
-  pods: Reflector<KubeObject>;
+  pods: Cache<KubeObject>;
   /** What "the internet" leaves out now; `subscribe` tells when it changes. */
   internetExceptions: { get(): readonly string[]; subscribe(changed: () => void): () => void };
   network: NetworkSettings;
@@ -50,9 +50,9 @@ export function accountController(deps: AccountControllerDeps): Controller {
   /** The account's objects, isolation first: the gateway is let in when everything else stands. */
   async function gather(namespace: NamespaceObject): Promise<AccountObject[]> {
     const { name } = namespace.metadata;
-    const desired: [ResourceRef, Reflector<KubeObject>, KubeObject][] = [
+    const desired: [ResourceRef, Cache<KubeObject>, KubeObject][] = [
       ...accountNetworkPolicies(name, deps.network, deps.internetExceptions.get()).map(
-        (policy): [ResourceRef, Reflector<KubeObject>, KubeObject] => [Resources.networkPolicy, owned.networkPolicies, policy],
+        (policy): [ResourceRef, Cache<KubeObject>, KubeObject] => [Resources.networkPolicy, owned.networkPolicies, policy],
       ),
       [Resources.serviceAccount, owned.serviceAccounts, environmentServiceAccount(name)],
       [Resources.roleBinding, owned.roleBindings, gatewayRoleBinding(name, deps.gateway)],

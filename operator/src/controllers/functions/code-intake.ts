@@ -11,7 +11,6 @@ import type { Clock } from "../../kube/index.ts";
 import type { ControllerMetrics } from "../../telemetry/controller-metrics.ts";
 import { type CodeSource, knownOutcome } from "./code.ts";
 import type { CodeOutcome } from "./decide.ts";
-import { checkPackageBytes } from "./package-check.ts";
 import type { UrlSource } from "./url-source.ts";
 
 /** A stored package that no Function refers to yet is safe from the garbage sweep this long, milliseconds. */
@@ -21,6 +20,8 @@ export interface CodeIntakeDeps {
   packages: Pick<PackageStore, "has" | "put">;
   userObjects: Pick<UserBus, "readObject">;
   urls: Pick<UrlSource, "download">;
+  /** Rejects with a KappaError for a package that must not be stored. */
+  check: (bytes: Uint8Array) => Promise<void>;
   metrics: Pick<ControllerMetrics, "packageStored">;
   clock: Clock;
 }
@@ -123,7 +124,7 @@ export class CodeIntake {
   }
 
   async #store(sha256: string, bytes: Uint8Array): Promise<void> {
-    await checkPackageBytes(bytes);
+    await this.#deps.check(bytes);
     // Before the store is asked: from now on the garbage sweep leaves it alone.
     this.#recent.set(sha256, this.#deps.clock.monotonic());
     await this.#deps.packages.put(sha256, bytes);

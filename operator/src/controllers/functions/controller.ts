@@ -1,11 +1,11 @@
 import type { FunctionStatus, Function as LambdaFunction } from "../../api/types.generated.ts";
 import { functionNameOf } from "../../domain/effective.ts";
 import { KappaError } from "../../domain/errors.ts";
-import { KubeError, type KubeObject, objectKey, parseKey, type ReconcileResult, type Reflector, Resources } from "../../kube/index.ts";
+import { KubeError, type KubeObject, objectKey, parseKey, type ReconcileResult, Resources } from "../../kube/index.ts";
 import { FieldManager } from "../../resources/labels.ts";
 import { accountOf, isTerminating, type NamespaceObject } from "../accounts/decide.ts";
 import { isOlder } from "../age.ts";
-import { type Controller, type ControllerContext, observedQueue } from "../context.ts";
+import { type Cache, type Controller, type ControllerContext, observedQueue } from "../context.ts";
 import { LastWrites } from "../last-writes.ts";
 import { type CodeSource, codeSource } from "./code.ts";
 import type { CodeIntake } from "./code-intake.ts";
@@ -19,8 +19,8 @@ const FETCH_WORKERS = 1;
 const FETCH_BACKOFF = { baseMs: 1_000, maxMs: 120_000 };
 
 export interface FunctionControllerDeps extends ControllerContext {
-  functions: Reflector<LambdaFunction>;
-  namespaces: Reflector<NamespaceObject>;
+  functions: Cache<LambdaFunction>;
+  namespaces: Cache<NamespaceObject>;
   configMaps: ConfigMaps;
   intake: CodeIntake;
   region: string;

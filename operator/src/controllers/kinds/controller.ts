@@ -2,16 +2,13 @@
 import type { Condition } from "../../api/types.generated.ts";
 import { KubeError, type KubeObject, objectKey, parseKey, type ResourceRef } from "../../kube/index.ts";
 import { FieldManager } from "../../resources/labels.ts";
-import { type Controller, type ControllerContext, observedQueue } from "../context.ts";
+import { type Cache, type Controller, type ControllerContext, observedQueue } from "../context.ts";
 import { type ConditionedObject, decideNotReconciled } from "./decide.ts";
 
 /** One kind and its cache: a Reflector of whatever the kind's own type is. */
 export interface KindToReport {
   resource: ResourceRef;
-  cache: {
-    get(namespace: string | undefined, name: string): ConditionedObject | undefined;
-    subscribe(callback: (event: { type: "upsert" | "delete"; object: ConditionedObject }) => void): () => void;
-  };
+  cache: Pick<Cache<ConditionedObject>, "get" | "subscribe">;
 }
 
 /** Makes the controller of those kinds. */

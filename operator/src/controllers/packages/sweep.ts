@@ -1,7 +1,7 @@
 /** The slow sweep over the package store: takes out what nobody needs and has missing packages fetched again. */
 import type { Function as LambdaFunction, LayerVersion, Version } from "../../api/types.generated.ts";
-import { type Reflector, sleep } from "../../kube/index.ts";
-import type { Controller, ControllerContext } from "../context.ts";
+import { sleep } from "../../kube/index.ts";
+import type { Cache, Controller, ControllerContext } from "../context.ts";
 import type { CodeIntake } from "../functions/code-intake.ts";
 import { decideSweep, type PackageInfo } from "./decide.ts";
 
@@ -18,9 +18,9 @@ export interface PackageInventory {
 
 export interface PackageSweepDeps extends ControllerContext {
   packages: PackageInventory;
-  functions: Reflector<LambdaFunction>;
-  versions: Reflector<Version>;
-  layerVersions: Reflector<LayerVersion>;
+  functions: Cache<LambdaFunction>;
+  versions: Cache<Version>;
+  layerVersions: Cache<LayerVersion>;
   intake: Pick<CodeIntake, "isRecent" | "lost">;
   /** Has a Function reconciled again. */
   requeue: (fn: LambdaFunction) => void;

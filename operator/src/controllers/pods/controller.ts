@@ -1,11 +1,11 @@
 /** Sweeps away environment pods that are finished. Pods whose Function is gone are the garbage collector's: they are owned. */
-import { objectKey, parseKey, type ReconcileResult, type Reflector, Resources } from "../../kube/index.ts";
-import { type Controller, type ControllerContext, observedQueue } from "../context.ts";
+import { objectKey, parseKey, type ReconcileResult, Resources } from "../../kube/index.ts";
+import { type Cache, type Controller, type ControllerContext, observedQueue } from "../context.ts";
 import { type PodObject, sweepDelay } from "./decide.ts";
 
 export interface PodControllerDeps extends ControllerContext {
   /** Environment pods of all namespaces. */
-  pods: Reflector<PodObject>;
+  pods: Cache<PodObject>;
 }
 
 /** Makes the controller of finished pods. */
