@@ -3,10 +3,11 @@ import { closeSync, openSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { cgroupName, createCgroups, hierarchies, joiningCgroup, processesInCgroups, removeCgroups } from "./cgroups.ts";
+import { createCgroups, hierarchies, joiningCgroup, processesInCgroups, removeCgroups } from "./cgroups.ts";
 import { ClusterError } from "./failure.ts";
 import { readIfThere } from "./files.ts";
 import { DNS_ADDRESS } from "./internet/addresses.ts";
+import type { Paths } from "./paths.ts";
 import { end, identify, isRunning, ProcessId } from "./processes.ts";
 import { waitFor } from "./run.ts";
 
@@ -24,15 +25,14 @@ export const Capsule = z.object({
 });
 export type Capsule = z.infer<typeof Capsule>;
 
-/** Starts an empty capsule. What it writes is in `capsule.log` of the state folder. */
-export async function startCapsule(stateDir: string): Promise<Capsule> {
+/** Starts an empty capsule. What goes wrong is told in `capsule.log`. */
+export async function startCapsule({ stateDir, logs, cgroup }: Pick<Paths, "stateDir" | "logs" | "cgroup">): Promise<Capsule> {
   const all = await hierarchies();
-  const cgroup = cgroupName(stateDir);
   await createCgroups(all, cgroup);
-  await mkdir(stateDir, { recursive: true });
+  await mkdir(logs, { recursive: true });
   const ready = join(stateDir, "capsule.ready");
   await rm(ready, { force: true });
-  const logFile = join(stateDir, "capsule.log");
+  const logFile = join(logs, "capsule.log");
   const log = openSync(logFile, "w");
   const mounts = all.flatMap(({ mountPoint, type, options }) => [mountPoint, type, options || "-"]);
   const unshare = [
@@ -81,6 +81,8 @@ export async function startCapsule(stateDir: string): Promise<Capsule> {
       "run as root on a machine that allows new namespaces (CAP_SYS_ADMIN), then again",
       { cause: error },
     );
+  } finally {
+    await rm(ready, { force: true });
   }
 }
 

@@ -130,7 +130,7 @@ class Up {
     };
     await this.#record({ sysctls: await raiseKernelLimits(), madeModulesFolder: await makeModulesFolder() });
     if (this.#engineName === "podman") {
-      await this.#record({ capsule: await startCapsule(this.#paths.stateDir) });
+      await this.#record({ capsule: await startCapsule(this.#paths) });
       await writePodmanConfig(this.#paths.podman);
     }
   }
