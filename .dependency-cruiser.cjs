@@ -56,9 +56,9 @@ module.exports = {
     ),
     rule(
       "product-does-not-import-tests",
-      "",
-      { path: `${src}|^runtime-images/`, pathNot: "[.]test[.]ts$" },
-      { path: "[.]test[.]ts$|^e2e/|^operator/testing/" },
+      "What ships never depends on what tests it; code that only tests use lies in folders named testing.",
+      { path: `${src}|^runtime-images/`, pathNot: "[.]test[.]ts$|/testing/" },
+      { path: "[.]test[.]ts$|^e2e/|^operator/testing/|/testing/", pathNot: "node_modules" },
     ),
   ],
   options: {
