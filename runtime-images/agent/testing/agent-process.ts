@@ -24,6 +24,15 @@ export interface AgentProcessOptions {
   ownPidNamespace?: boolean;
 }
 
+interface TestProcess {
+  pid: number;
+  /** One letter, as in proc_pid_stat(5). */
+  state: string;
+  /** CPU time used so far, in clock ticks. */
+  cpuTicks: number;
+  command: string;
+}
+
 export class AgentProcess {
   readonly folder: string;
   readonly taskRoot: string;
@@ -84,8 +93,8 @@ export class AgentProcess {
   }
 
   /** Processes that run the function: everything whose working directory is its folder. Ids are those of this machine. */
-  async functionProcesses(): Promise<{ pid: number; state: string; command: string }[]> {
-    const found: { pid: number; state: string; command: string }[] = [];
+  async functionProcesses(): Promise<TestProcess[]> {
+    const found: TestProcess[] = [];
     for (const process of await processes()) {
       const cwd = await readlink(`/proc/${process.pid}/cwd`).catch(() => "");
       if (cwd === this.taskRoot && process.state !== "Z") found.push(process);
@@ -127,8 +136,8 @@ export async function until<T>(look: () => Promise<T | undefined>, what: string)
   }
 }
 
-async function processes(): Promise<{ pid: number; state: string; command: string }[]> {
-  const found: { pid: number; state: string; command: string }[] = [];
+async function processes(): Promise<TestProcess[]> {
+  const found: TestProcess[] = [];
   for (const name of await readdir("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     try {
@@ -136,8 +145,14 @@ async function processes(): Promise<{ pid: number; state: string; command: strin
       const command = (await readFile(`/proc/${name}/cmdline`, "latin1")).replaceAll("\0", " ");
       // Node's own, not the unshare and the shell around it, which have it as an argument.
       const executable = await readlink(`/proc/${name}/exe`).catch(() => "");
-      const state = stat.slice(stat.lastIndexOf(")") + 2)[0] ?? "?";
-      found.push({ pid: Number(name), state, command: /(sh|unshare)$/.test(executable) && command.includes(MAIN) ? "" : command });
+      const [state = "?", ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      const cpuTicks = Number(fields[10]) + Number(fields[11]);
+      found.push({
+        pid: Number(name),
+        state,
+        cpuTicks,
+        command: /(sh|unshare)$/.test(executable) && command.includes(MAIN) ? "" : command,
+      });
     } catch {
       // Gone.
     }

@@ -323,6 +323,8 @@ export class Environment {
   #onReady(): void {
     if (this.#phase === "starting") {
       clearTimeout(this.#initTimer);
+      // What is known of a runtime that an event then ends.
+      this.#noteMemory();
       const durationMs = this.#options.monotonic() - this.#startedAt;
       if (this.#assigning) {
         this.#initDurationMs = durationMs;
@@ -449,13 +451,14 @@ export class Environment {
     this.#options.processes.signal("SIGKILL");
   }
 
-  #noteMemory(): void {
-    this.#maxMemoryBytes = Math.max(this.#maxMemoryBytes, this.#process?.memory?.peak() ?? 0);
+  #noteMemory(fresh = true): void {
+    this.#maxMemoryBytes = Math.max(this.#maxMemoryBytes, this.#process?.memory?.peak(fresh) ?? 0);
   }
 
   /** Never more than the function has: the agent's allowance is not the function's. */
   #maxMemoryMb(): number {
-    this.#noteMemory();
+    // Of the first event in any case: it is the one that people look at to choose a size.
+    this.#noteMemory(this.#initDurationMs !== undefined);
     return Math.min(toMib(this.#maxMemoryBytes), this.#assignment?.memorySize ?? 0);
   }
 

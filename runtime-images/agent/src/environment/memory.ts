@@ -26,10 +26,13 @@ export class MemoryMeter {
     }
   }
 
-  /** Peak in bytes. Reads one open file, at most every {@link MEMORY_PEAK_MS}, so it is cheap enough for every event. */
-  peak(): number {
+  /**
+   * Peak in bytes. Reads one open file, at most every {@link MEMORY_PEAK_MS}, so it is cheap enough for every event.
+   * @param fresh read it in any case
+   */
+  peak(fresh: boolean): number {
     const now = performance.now();
-    if (this.#statusFd !== undefined && now - this.#readAt >= MEMORY_PEAK_MS) {
+    if (this.#statusFd !== undefined && (fresh || now - this.#readAt >= MEMORY_PEAK_MS)) {
       this.#readAt = now;
       try {
         const length = readSync(this.#statusFd, this.#buffer, 0, this.#buffer.length, 0);
