@@ -2,8 +2,6 @@
 import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Objm } from "@nats-io/obj";
-import { connect, nkeyAuthenticator } from "@nats-io/transport-node";
 import { strToU8, zipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
@@ -13,6 +11,7 @@ import type { Function as LambdaFunction } from "../api/types.generated.ts";
 import { authConf } from "../bootstrap/auth-conf.ts";
 import { type Bus, connectBus, connectUserBus, type UserBus } from "../bus/index.ts";
 import { createUserKey } from "../bus/nkeys.ts";
+import { putUserObject } from "../bus/testing/user-objects.ts";
 import { EventRecorder, KubeClient, type KubeObject, type RequestSample, type ResourceRef, Resources, systemClock } from "../kube/index.ts";
 import { createControllerMetrics } from "../telemetry/controller-metrics.ts";
 import type { ConfigMapObject } from "./functions/config-maps.ts";
@@ -38,8 +37,7 @@ let webUrl: string;
 const pages = new Map<string, Uint8Array>();
 const downloads: string[] = [];
 
-const config = (): ControllerConfig => ({
-  instance: "controller-0",
+const config = (): Omit<ControllerConfig, "instance"> => ({
   namespace: SYSTEM,
   region: "us-east-1",
   workers: 4,
@@ -50,12 +48,12 @@ const config = (): ControllerConfig => ({
   network: { gatewayAgentPort: 8081, gatewayApiPort: 8080, dns: { namespace: "kube-system", podLabels: { "k8s-app": "kube-dns" } } },
 });
 
-function start(): Controllers {
+function start(instance = "controller-0"): Controllers {
   const silent = { debug() {}, info() {}, warn() {}, error() {} };
   const metrics = createControllerMetrics();
   return startControllers(
     { client: controllerClient, events, metrics, clock: systemClock, log: silent, packages: bus.packages, userObjects: userBus },
-    config(),
+    { ...config(), instance },
   );
 }
 
@@ -398,11 +396,8 @@ describe("functions", () => {
 
   test("code in an object store comes from the namespace's own bucket", async () => {
     const namespace = await account();
-    const connection = await connect({ servers: nats.url, authenticator: nkeyAuthenticator(strToU8(keys.userAdmin.seed)) });
     const bytes = zip("def handler(e, c): return 'object'");
-    const store = await new Objm(connection).create(`${namespace}_code`);
-    await store.putBlob({ name: "app/v1.zip" }, bytes);
-    await connection.close();
+    await putUserObject({ url: nats.url, seed: keys.userAdmin.seed }, `${namespace}_code`, "app/v1.zip", bytes);
     const fn = await created(manifest(namespace, "object", { object: { bucket: "code", key: "app/v1.zip" } }));
     expect(fn.status?.effective?.packageSha256).toBe(sha256(bytes));
     const elsewhere = await account();
@@ -478,5 +473,25 @@ describe("other objects", () => {
     await admin.create(Resources.alias, alias);
     const reported = await eventually(get<ConditionedObject>(Resources.alias, namespace, "prod"), (o) => ready(o) !== undefined);
     expect(ready(reported)).toMatchObject({ status: "Unknown", reason: "NotReconciled", observedGeneration: 1 });
+  });
+});
+
+describe("two replicas", () => {
+  test("one writes, and the other takes over at once when it stops", async () => {
+    const second = start("controller-1");
+    try {
+      await second.synced;
+      expect(second.notReady()).toEqual([]);
+      expect([controllers.isLeader, second.isLeader]).toEqual([true, false]);
+      await controllers.stop();
+      await eventually(
+        async () => second.isLeader,
+        (leads) => leads,
+      );
+      const namespace = await account();
+      await created(manifest(namespace, "taken-over", { inline: "def handler(e, c): return 1" }));
+    } finally {
+      await second.stop();
+    }
   });
 });

@@ -169,7 +169,7 @@ export function environmentPod(input: EnvironmentPodInput) {
  * The image that runs a runtime.
  * @throws KappaError K114, naming the runtimes there are
  */
-export function runtimeImage(runtime: string, images: Readonly<Record<string, string>>): string {
+function runtimeImage(runtime: string, images: Readonly<Record<string, string>>): string {
   const image = Object.hasOwn(images, runtime) ? images[runtime] : undefined;
   if (image === undefined) {
     const known = Object.keys(images).toSorted().join(", ");

@@ -7,7 +7,7 @@ import { KappaError } from "../domain/errors.ts";
 import { Component, Label, MANAGED_BY, PUBLIC_PLACEMENT } from "./labels.ts";
 
 /** Names of the policies that each account has. */
-export const PolicyName = {
+const PolicyName = {
   defaultDeny: "kappa-default-deny",
   baseEgress: "kappa-base-egress",
   publicEgress: "kappa-public-egress",

@@ -33,7 +33,10 @@ function controllerOf(...objects: NamespaceObject[]) {
   };
   let exceptions: readonly string[] = ["10.0.0.0/8"];
   let changed = () => {};
+  /** Whether the watch brings what is written at once; else the caches stay stale. */
+  const watch = { delivers: true };
   fake.onApply = (object) => {
+    if (!watch.delivers) return object;
     if (object.kind === "Namespace") {
       const cached = namespaces.get(undefined, object.metadata.name);
       if (cached) namespaces.put({ ...cached, metadata: { ...cached.metadata, annotations: object.metadata.annotations ?? {} } });
@@ -68,7 +71,7 @@ function controllerOf(...objects: NamespaceObject[]) {
     changed();
   };
   const idOf = (name: string) => namespaces.get(undefined, name)?.metadata.annotations?.["kappa.dev/account-id"];
-  return { ...fake, namespaces, idOf, setExceptions };
+  return { ...fake, namespaces, idOf, setExceptions, watch };
 }
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
@@ -84,6 +87,18 @@ describe("the account controller", () => {
       "RoleBinding",
       "Namespace",
     ]);
+  });
+
+  test("does not give the id again while its cache is stale", async () => {
+    const { watch, namespaces, writes, events } = controllerOf();
+    watch.delivers = false;
+    const stale = namespace("a");
+    namespaces.put(stale);
+    await pass(100);
+    const before = writes.filter(({ kind }) => kind === "Namespace").length;
+    namespaces.put({ ...stale, status: { phase: "Active" } });
+    await pass(10_000);
+    expect([before, writes.filter(({ kind }) => kind === "Namespace").length, events]).toEqual([1, 1, ["AccountEnabled"]]);
   });
 
   test("gives the id to this very namespace, so that one that was deleted meanwhile is not made anew", async () => {

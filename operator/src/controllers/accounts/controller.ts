@@ -29,8 +29,9 @@ export function accountController(deps: AccountControllerDeps): Controller {
   const queue = observedQueue(deps, { name: "accounts", workers: deps.workers, reconcile });
 
   async function reconcile(name: string): Promise<ReconcileResult | undefined> {
-    const namespace = namespaces.get(undefined, name);
-    if (namespace === undefined || isTerminating(namespace)) return undefined;
+    const cached = namespaces.get(undefined, name);
+    if (cached === undefined || isTerminating(cached)) return undefined;
+    const namespace = withGivenId(cached);
     const objects = await gather(namespace);
     const { uid = "" } = namespace.metadata;
     const { steps, notOwned } = decideAccount({
@@ -45,6 +46,13 @@ export function accountController(deps: AccountControllerDeps): Controller {
     // One after the other: each makes sense only after the former.
     for (const step of steps) await carryOut(namespace, step);
     return undefined;
+  }
+
+  /** The namespace with the id that was written into it, though the watch may not have brought it back yet. */
+  function withGivenId(cached: NamespaceObject): NamespaceObject {
+    const id = given.get(cached.metadata.uid ?? "");
+    if (id === undefined) return cached;
+    return { ...cached, metadata: { ...cached.metadata, annotations: { ...cached.metadata.annotations, [Annotation.accountId]: id } } };
   }
 
   /** The account's objects, isolation first: the gateway is let in when everything else stands. */
@@ -76,7 +84,7 @@ export function accountController(deps: AccountControllerDeps): Controller {
   }
 
   async function carryOut(namespace: NamespaceObject, step: AccountStep): Promise<void> {
-    const { name, uid = "" } = namespace.metadata;
+    const { uid = "" } = namespace.metadata;
     switch (step.type) {
       case "apply":
         await client.apply(step.resource, step.object, { fieldManager: FieldManager.accounts });
@@ -89,12 +97,12 @@ export function accountController(deps: AccountControllerDeps): Controller {
       case "giveId":
         // Reserved before anything is awaited, so that two namespaces never choose the same.
         given.set(uid, step.accountId);
-        await client.apply(
-          Resources.namespace,
-          // Without the UID this would make a namespace that was deleted meanwhile anew.
-          { apiVersion: "v1", kind: "Namespace", metadata: { name, uid, annotations: { [Annotation.accountId]: step.accountId } } },
-          { fieldManager: FieldManager.accounts },
-        );
+        try {
+          await giveId(namespace, step.accountId);
+        } catch (error) {
+          given.delete(uid);
+          throw error;
+        }
         deps.events.record({
           regarding: namespace,
           type: "Normal",
@@ -103,6 +111,13 @@ export function accountController(deps: AccountControllerDeps): Controller {
           note: `The namespace is account ${step.accountId}.`,
         });
     }
+  }
+
+  async function giveId(namespace: NamespaceObject, accountId: string): Promise<void> {
+    const { name, uid = "" } = namespace.metadata;
+    // Without the UID this would make a namespace that was deleted meanwhile anew.
+    const metadata = { name, uid, annotations: { [Annotation.accountId]: accountId } };
+    await client.apply(Resources.namespace, { apiVersion: "v1", kind: "Namespace", metadata }, { fieldManager: FieldManager.accounts });
   }
 
   function tell(namespace: NamespaceObject, object: KubeObject): void {
