@@ -5,8 +5,9 @@
  *
  * A stage's exit status and its counts are both believed: a test file that cannot even be loaded counts as a failure.
  */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 
 interface Tally {
@@ -52,10 +53,35 @@ interface VitestReport {
   numFailedTests: number;
   numPendingTests: number;
   numTodoTests: number;
-  testResults: { status: string; assertionResults: unknown[] }[];
+  testResults: { name: string; status: string; assertionResults: { fullName: string; status: string; duration?: number | null }[] }[];
 }
 
-async function vitest(project: string, filter: string[]): Promise<Tally> {
+/** A full-size run is evidence for an issue: what ran, how it ended, on which commit and machine. It is committed. */
+function writeEvidence(suite: string, report: VitestReport): void {
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
+  const changed = git("status", "--porcelain", "--untracked-files=no") === "" ? "" : " and uncommitted changes";
+  const rows = report.testResults.flatMap(({ assertionResults }) =>
+    assertionResults.map((r) => `| ${r.fullName.replaceAll("|", "\\|")} | ${r.status} | ${((r.duration ?? 0) / 1000).toFixed(1)} |`),
+  );
+  const text = [
+    `# Suite \`${suite}\`, full size`,
+    "",
+    `- Date: ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`,
+    `- Commit: ${git("rev-parse", "--short=12", "HEAD")}${changed}`,
+    `- Machine: ${cpus().length} × ${cpus()[0]?.model ?? "unknown processor"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`,
+    `- ${report.numPassedTests} passed, ${report.numFailedTests} failed`,
+    "",
+    "| test | result | seconds |",
+    "|---|---|---:|",
+    ...rows,
+    "",
+  ].join("\n");
+  const folder = join(root, "e2e/suites/results");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${suite}.md`), text);
+}
+
+async function vitest(project: string, suite?: string): Promise<Tally> {
   const file = join(results, `${project}.json`);
   rmSync(file, { force: true });
   const status = await run("vitest", [
@@ -65,7 +91,7 @@ async function vitest(project: string, filter: string[]): Promise<Tally> {
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${file}`,
-    ...filter,
+    ...(suite === undefined ? [] : [`e2e/suites/${suite}`]),
   ]);
   let report: VitestReport;
   try {
@@ -73,6 +99,7 @@ async function vitest(project: string, filter: string[]): Promise<Tally> {
   } catch {
     return { passed: 0, failed: 1, skipped: 0 };
   }
+  if (suite !== undefined && process.env.SIZE === "full") writeEvidence(suite, report);
   const unloadable = report.testResults.filter((r) => r.status === "failed" && r.assertionResults.length === 0).length;
   const failed = report.numFailedTests + unloadable;
   return {
@@ -95,12 +122,12 @@ const stages: Stage[] = [
         ["node", ["scripts/generate.ts", "--check"]],
       ]),
   },
-  { name: "unit", run: () => vitest("unit", []) },
+  { name: "unit", run: () => vitest("unit") },
   {
     name: "integration",
     run: async () => {
       const built = await check("node", ["e2e/cluster/main.ts", "parts"]);
-      return built.failed ? built : sum(built, await vitest("integration", []));
+      return built.failed ? built : sum(built, await vitest("integration"));
     },
   },
   {
@@ -110,7 +137,7 @@ const stages: Stage[] = [
         ["node", ["e2e/cluster/main.ts", "up"]],
         ["node", ["e2e/cluster/install.ts"]],
       ]);
-      return up.failed ? up : sum(up, await vitest("e2e", ["e2e/suites/function"]));
+      return up.failed ? up : sum(up, await vitest("e2e", "function"));
     },
   },
 ];
