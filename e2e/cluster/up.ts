@@ -186,8 +186,8 @@ class Up {
 
   async ready(): Promise<void> {
     const kubectl = kubectlOf(this.#paths);
-    await kubectl("wait", "--for=condition=Ready", "--timeout=180s", ...NODES.map((node) => `node/${node}`));
-    await kubectl("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=180s");
+    await kubectl("wait", "--for=condition=Ready", "--timeout=300s", ...NODES.map((node) => `node/${node}`));
+    await kubectl("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=300s");
     await kubectl("wait", "--for=create", "--timeout=30s", "serviceaccount/default", "--namespace=default");
     await this.#record({ complete: true });
   }
