@@ -29,6 +29,7 @@ function secret(over: { name?: string; namespace?: string; at?: string; data?: R
 test("a key stands for its ServiceAccount in its own namespace", () => {
   keys.put(secret());
   expect(keys.get("AKIAEXAMPLE0000000001")?.caller).toEqual({
+    id: "system:serviceaccount:team:deployer",
     username: "system:serviceaccount:team:deployer",
     groups: ["system:serviceaccounts", "system:serviceaccounts:team", "system:authenticated"],
     namespace: "team",

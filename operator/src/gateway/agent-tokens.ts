@@ -14,7 +14,7 @@ export interface AgentIdentity {
 }
 
 /** The token is not one of an environment pod. The message says why; it is for the log, not for the other side. */
-export class AgentTokenError extends Error {
+class AgentTokenError extends Error {
   override name = "AgentTokenError";
 }
 

@@ -118,6 +118,8 @@ export class Authenticator {
     if (review.status?.authenticated !== true || user?.username === undefined) return undefined;
     const namespace = namespaceOfUser(user.username);
     return {
+      // The groups of a user come with the token, so another token may bring others.
+      id: [user.username, ...(user.groups ?? []), JSON.stringify(user.extra ?? {})].join("\n"),
       username: user.username,
       groups: user.groups ?? [],
       ...(user.uid === undefined ? {} : { uid: user.uid }),

@@ -55,7 +55,7 @@ export class Authoriser {
    * @throws KappaError K108 when it may not, K106 when that cannot be found out now
    */
   authorise(caller: Caller, target: InvokeTarget): undefined | Promise<undefined> {
-    const known = this.#decisions.get(`${caller.username}\n${target.namespace}/${target.name}`, { caller, target });
+    const known = this.#decisions.get(`${caller.id}\n${target.namespace}/${target.name}`, { caller, target });
     if (!(known instanceof Promise)) return enforce(known, caller, target);
     return known.then(
       (allowed) => enforce(allowed, caller, target),

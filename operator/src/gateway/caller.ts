@@ -1,6 +1,8 @@
 /** Who called: a Kubernetes identity, whichever way it was proven. */
 export interface Caller {
-  /** Kubernetes user name; also what permissions are remembered by. */
+  /** What permissions are remembered by: two callers with one id have the same permissions. */
+  id: string;
+  /** Kubernetes user name. */
   username: string;
   uid?: string;
   groups: readonly string[];
@@ -13,8 +15,10 @@ const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):[^:]+$/;
 
 /** The identity of a ServiceAccount, as the API server itself sees it (kubernetes.io/docs/reference/access-authn-authz/authentication). */
 export function serviceAccountCaller(namespace: string, name: string): Caller {
+  const username = `system:serviceaccount:${namespace}:${name}`;
   return {
-    username: `system:serviceaccount:${namespace}:${name}`,
+    id: username,
+    username,
     groups: ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"],
     namespace,
   };

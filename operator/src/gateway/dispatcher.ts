@@ -9,7 +9,7 @@ import type { Logger } from "../telemetry/log.ts";
 import type { AccountConcurrency } from "./account-concurrency.ts";
 import type { Environment, EnvironmentHost, EnvironmentIdentity, StartFailure } from "./environment.ts";
 import type { EnvironmentPhase } from "./environment-state.ts";
-import { type FunctionEntry, type Runnable, runnableOrRefuse } from "./function-registry.ts";
+import { type FunctionEntry, type Runnable, refusalOf } from "./function-registry.ts";
 import type { Invocation } from "./invocation.ts";
 import type { PodWriter } from "./pod-writer.ts";
 import type { SuspectNodes } from "./suspect-nodes.ts";
@@ -99,9 +99,12 @@ export class Dispatcher implements EnvironmentHost {
   /** Takes an event. Ends it at once when a limit is reached or the function cannot be run. */
   submit(invocation: Invocation): void {
     if (!this.#owned) return void invocation.finish({ type: "notOwner" });
-    let runnable: Runnable;
+    const { runnable } = this.#entry;
+    if (!runnable) {
+      invocation.finish({ type: "refused", error: refusalOf(this.#entry) });
+      return;
+    }
     try {
-      runnable = runnableOrRefuse(this.#entry);
       this.#accepted.set(invocation, this.#deps.concurrency.acquire(this.#entry, this.#accepted.size + this.#foreign));
     } catch (error) {
       if (!(error instanceof KappaError)) throw error;
@@ -121,6 +124,7 @@ export class Dispatcher implements EnvironmentHost {
     this.#entry = entry;
     this.#failures = 0;
     this.#retireStale();
+    if (!entry.runnable) this.#refuseWaiting(refusalOf(entry));
     this.#pump();
   }
 

@@ -151,18 +151,10 @@ function entryOf(object: FunctionObject): FunctionEntry {
   };
 }
 
-/**
- * What an invocation may run.
- * @throws KappaError K104 or K107 with Lambda's text when the function is not in a state to be invoked
- */
-export function runnableOrRefuse(entry: FunctionEntry): Runnable {
-  if (entry.runnable) return entry.runnable;
-  const { name, reason, code } = entry.state;
-  if (code === "InvalidZipFileException") throw new KappaError("K107", reason ?? "The package of the function is not a valid zip archive.");
-  if (name === "Failed" && reason !== undefined)
-    throw new KappaError(
-      "K104",
-      `The operation cannot be performed at this time. The function is currently in the following state: Failed. ${reason}`,
-    );
-  throw new KappaError("K104", `The operation cannot be performed at this time. The function is currently in the following state: ${name}`);
+/** Why a function without anything to run cannot be invoked: K104 or K107 with Lambda's text. */
+export function refusalOf({ state: { name, reason, code } }: FunctionEntry): KappaError {
+  if (code === "InvalidZipFileException")
+    return new KappaError("K107", reason ?? "The package of the function is not a valid zip archive.");
+  const text = `The operation cannot be performed at this time. The function is currently in the following state: ${name}`;
+  return new KappaError("K104", name === "Failed" && reason !== undefined ? `${text}. ${reason}` : text);
 }

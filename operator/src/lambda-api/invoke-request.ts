@@ -9,6 +9,8 @@ export const MAX_PAYLOAD = 6_291_456;
 /** Longest client context, bytes of base64. */
 const MAX_CLIENT_CONTEXT = 3583;
 
+const MAX_TRACE_ID = 512;
+
 const PREFIX = "/2015-03-31/functions/";
 const SUFFIX = "/invocations";
 
@@ -50,7 +52,8 @@ export function parseInvoke(target: string, headers: IncomingHttpHeaders): Invok
   const context = single(headers["x-amz-client-context"]);
   if (context !== undefined) request.clientContext = clientContext(context);
   const traceId = single(headers["x-amzn-trace-id"]);
-  if (traceId !== undefined) request.traceId = traceId;
+  // Longer than any trace needs: it would only burden everything behind. Lambda makes a new one, too, where one is not usable.
+  if (traceId !== undefined && traceId.length <= MAX_TRACE_ID) request.traceId = traceId;
   return request;
 }
 

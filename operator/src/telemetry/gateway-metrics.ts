@@ -21,7 +21,7 @@ export const MAX_LABELLED_FUNCTIONS = 200;
 export const OVERFLOW = "_other";
 
 /** States of an environment, as the label of `kappa_environments`. */
-export const ENVIRONMENT_STATES = ["starting", "idle", "busy", "retiring"] as const;
+const ENVIRONMENT_STATES = ["starting", "idle", "busy", "retiring"] as const;
 export type EnvironmentGaugeState = (typeof ENVIRONMENT_STATES)[number];
 
 const FUNCTION = ["namespace", "function"] as const;

@@ -39,7 +39,7 @@ import type { Pod } from "../pod.ts";
 import type { ChildMessage, ParentMessage } from "./gateway-process.ts";
 import { TestDirectory } from "./test-directory.ts";
 
-export const REGION = "us-east-1";
+const REGION = "us-east-1";
 const SECRET_ACCESS_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
 const NATS_KEYS = { controller: createUserKey(), gateway: createUserKey(), controllerInUser: createUserKey(), userAdmin: createUserKey() };
@@ -467,7 +467,7 @@ export class World {
   }
 }
 
-export function accessKeyId(namespace: string, serviceAccount: string): string {
+function accessKeyId(namespace: string, serviceAccount: string): string {
   return `AKIA${createHash("sha256").update(`${namespace}/${serviceAccount}`).digest("hex").slice(0, 16).toUpperCase()}`;
 }
 
