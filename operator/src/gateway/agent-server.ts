@@ -155,6 +155,7 @@ export class AgentServer {
     socket.on("error", (err) => log.debug({ err }, "an agent's connection failed"));
     socket.once("close", settle);
     socket.once("message", (data) => {
+      cancel();
       // Nothing may come before the welcome, so whatever does is out of turn.
       const early = () => socket.close(CloseCode.protocolError, "a frame came before the welcome");
       socket.on("message", early);

@@ -313,6 +313,20 @@ export class World {
     } as KubeObject);
   }
 
+  /** A token as the kubelet projects it into an environment pod. */
+  async agentToken(pod: Pod, audience: string = TOKEN_AUDIENCE): Promise<string> {
+    const { namespace = "", name, uid } = pod.metadata;
+    const { status } = await this.client.post<{ status: { token: string } }>(
+      `/api/v1/namespaces/${namespace}/serviceaccounts/${ENVIRONMENT_SERVICE_ACCOUNT}/token`,
+      {
+        apiVersion: "authentication.k8s.io/v1",
+        kind: "TokenRequest",
+        spec: { audiences: [audience], expirationSeconds: 3600, boundObjectRef: { apiVersion: "v1", kind: "Pod", name, uid } },
+      },
+    );
+    return status.token;
+  }
+
   /** A token of a ServiceAccount for the API server, as `kubectl create token` makes it. */
   async token(namespace: string, serviceAccount: string): Promise<string> {
     const { status } = await this.client.post<{ status: { token: string } }>(
@@ -431,20 +445,13 @@ export class World {
   async #runPod(pod: Pod): Promise<void> {
     const { namespace = "", name, uid } = pod.metadata;
     const key = `${namespace}/${name}`;
-    const { status } = await this.client.post<{ status: { token: string } }>(
-      `/api/v1/namespaces/${namespace}/serviceaccounts/${ENVIRONMENT_SERVICE_ACCOUNT}/token`,
-      {
-        apiVersion: "authentication.k8s.io/v1",
-        kind: "TokenRequest",
-        spec: { audiences: [TOKEN_AUDIENCE], expirationSeconds: 3600, boundObjectRef: { apiVersion: "v1", kind: "Pod", name, uid } },
-      },
-    );
+    const token = await this.agentToken(pod);
     const [gateway] = this.#gateways;
     const agent = await startAgent({
       gatewayPort: gateway?.ports.agents ?? 0,
       runtimeRoot: this.#runtimeRoot,
       podName: name,
-      token: status.token,
+      token,
       env: { POD_NAMESPACE: namespace, KAPPA_WITHOUT_GATEWAY_MS: "60000" },
     });
     this.agents.set(key, agent);
