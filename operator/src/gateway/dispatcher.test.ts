@@ -298,6 +298,39 @@ describe("environments are started", () => {
     expect(t.removed[0]).toEqual({ podName: "f-0", grace: 0 });
   });
 
+  test("elsewhere when a node takes no note of its pod, as one that lost its power", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    t.watch(t.pod(0), { nodeName: "worker-1", status: { phase: "Pending" } });
+    await t.pass(2_500);
+    expect(t.created).toHaveLength(1);
+    await t.pass(1_500);
+    expect(t.created.map(({ avoidNodes }) => avoidNodes)).toEqual([[], ["worker-1"]]);
+    expect(t.removed).toEqual([{ podName: "f-0", grace: 0 }]);
+    expect(call.outcome()).toBeUndefined();
+  });
+
+  test("where they are placed when the node is merely slow: it took note of the pod, or of another one just now", async () => {
+    const t = setup();
+    t.put();
+    t.invoke("a");
+    t.invoke("b");
+    await t.pass(0);
+    const acknowledged = { phase: "Pending", startTime: "2026-01-01T00:00:00Z" };
+    t.watch(t.pod(0), { nodeName: "worker-1", status: acknowledged });
+    t.watch(t.pod(1), { nodeName: "worker-1", status: { phase: "Pending" } });
+    for (let i = 0; i < 4; i++) {
+      await t.pass(2_000);
+      t.watch(t.pod(0), { nodeName: "worker-1", status: acknowledged });
+    }
+    expect(t.created).toHaveLength(2);
+    (await t.connect(0)).assigned();
+    await t.pass(5_000);
+    expect(t.created).toHaveLength(2);
+  });
+
   test("on a suspect node after all when no other has room", async () => {
     const t = setup();
     t.put();

@@ -80,6 +80,8 @@ export class Environment {
   obstacle: string | undefined;
   /** No node has room for it. */
   unschedulable = false;
+  /** Monotonic milliseconds since when its node has not taken note of the pod; absent when it has, or none was chosen. */
+  unacknowledgedSince: number | undefined;
   /** Whether it was kept off suspect nodes. */
   avoidsNodes = false;
   /** Monotonic milliseconds: since when it is in its phase. */
@@ -193,6 +195,8 @@ export class Environment {
   podChanged(condition: PodCondition): void {
     this.unschedulable = condition.unschedulable !== undefined;
     this.obstacle = condition.waiting ?? condition.unschedulable;
+    if (condition.acknowledged !== "pending") this.unacknowledgedSince = undefined;
+    else this.unacknowledgedSince ??= this.#deps.clock.monotonic();
     if (condition.ended === "terminating" && !this.terminating) {
       this.terminating = true;
       this.apply({ type: "podTerminating" });

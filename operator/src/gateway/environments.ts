@@ -14,6 +14,11 @@ import type { SuspectNodes } from "./suspect-nodes.ts";
 
 /** An agent may be quicker than the watch that shows its pod. */
 const POD_WAIT_MS = 5_000;
+/**
+ * A node whose kubelet takes no note of a pod for so long, while nothing else is heard of the node, is taken to be down: Kubernetes
+ * goes on placing pods there until it notices itself, some 40 s later. A working kubelet takes note within a tenth of a second.
+ */
+const ACKNOWLEDGE_MS = 3_000;
 /** A pod that was found, not made: its agent is expected to dial this gateway within this time, else it is not counted on. */
 const FOUND_EXPECTED_MS = 2_000;
 
@@ -76,6 +81,8 @@ export class Environments implements AgentHost {
       environment = this.#add(identity, expectedMs(pod, this.#options.clock.now(), this.#options.startTimeoutMs));
     }
     environment.nodeName = pod.spec?.nodeName;
+    // Only its kubelet writes this, so the node is alive; what is being deleted may change without it.
+    if (condition.acknowledged === "acknowledged" && condition.ended === "running") this.#options.suspects.heard(environment.nodeName);
     environment.podChanged(condition);
     if (environment.phase === "gone") this.#forget(environment);
   }
@@ -106,6 +113,7 @@ export class Environments implements AgentHost {
       return { refused: CloseCode.unauthorized, why: "the pod was made for another assignment" };
     const { suspects, registry, membersFor } = this.#options;
     suspects.clear(environment.nodeName);
+    suspects.heard(environment.nodeName);
     return {
       members: membersFor(registry.byUid(environment.functionUid)?.key ?? environment.key),
       take: (connection) => {
@@ -140,6 +148,25 @@ export class Environments implements AgentHost {
       if (!this.#options.registry.byUid(environment.functionUid)) environment.tick(now);
       if (environment.phase === "gone") this.#forget(environment);
     }
+    this.#replaceUnacknowledged(now);
+  }
+
+  /** Pods that were placed on a node that is down are given up at once, instead of after the whole time for a start. */
+  #replaceUnacknowledged(now: number): void {
+    const { suspects, log } = this.#options;
+    for (const environment of this.#byPod.values()) {
+      const { nodeName, unacknowledgedSince: since } = environment;
+      if (since === undefined || environment.phase !== "starting" || !environment.owned || now - since < ACKNOWLEDGE_MS) continue;
+      if (nodeName === undefined || suspects.quietFor(nodeName) < ACKNOWLEDGE_MS || this.#connectedOn(nodeName)) continue;
+      log.warn({ pod: environment.key, node: nodeName }, "a node takes no note of a pod and nothing is heard of it");
+      suspects.suspect(nodeName);
+      environment.unacknowledgedSince = undefined;
+      environment.apply({ type: "timeout" });
+    }
+  }
+
+  #connectedOn(node: string): boolean {
+    return [...this.#byPod.values()].some((environment) => environment.connected && environment.nodeName === node);
   }
 
   #listen(environment: Environment, connection: AgentConnection): AgentListener {

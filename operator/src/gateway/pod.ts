@@ -5,6 +5,8 @@ export interface Pod extends KubeObject {
   spec?: { nodeName?: string };
   status?: {
     phase?: string;
+    /** When the node's kubelet took note of the pod. */
+    startTime?: string;
     conditions?: { type: string; status: string; reason?: string; message?: string }[];
     containerStatuses?: {
       name: string;
@@ -19,7 +21,7 @@ export interface Pod extends KubeObject {
 /** What is kept of a pod in memory. */
 export function trimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
   const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, annotations, labels } = metadata;
-  const { phase, conditions, containerStatuses } = status ?? {};
+  const { phase, startTime, conditions, containerStatuses } = status ?? {};
   return {
     apiVersion,
     kind,
@@ -36,6 +38,7 @@ export function trimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod 
     ...(spec?.nodeName === undefined ? {} : { spec: { nodeName: spec.nodeName } }),
     status: {
       ...(phase === undefined ? {} : { phase }),
+      ...(startTime === undefined ? {} : { startTime }),
       ...(conditions === undefined ? {} : { conditions: conditions.filter(({ type }) => type === "PodScheduled") }),
       ...(containerStatuses === undefined
         ? {}
@@ -52,6 +55,8 @@ export interface PodCondition {
   outOfMemory: boolean;
   /** The scheduler's message, when no node has room. */
   unschedulable?: string;
+  /** A node was chosen for it, and the kubelet there took note of it: a node that is down never does. */
+  acknowledged: "unscheduled" | "pending" | "acknowledged";
   /** Why its container cannot start, such as `ErrImagePull: …`. */
   waiting?: string;
 }
@@ -65,6 +70,7 @@ export function podCondition(pod: Pod): PodCondition {
   return {
     ended: phase === "Failed" || phase === "Succeeded" ? "ended" : pod.metadata.deletionTimestamp === undefined ? "running" : "terminating",
     outOfMemory: states.some((s) => s?.terminated?.reason === "OOMKilled"),
+    acknowledged: pod.spec?.nodeName === undefined ? "unscheduled" : pod.status?.startTime === undefined ? "pending" : "acknowledged",
     ...(scheduled?.status === "False" && scheduled.reason === "Unschedulable"
       ? { unschedulable: scheduled.message ?? "no node has room" }
       : {}),

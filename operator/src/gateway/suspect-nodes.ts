@@ -7,6 +7,7 @@ const SUSPECT_MS = 60_000;
 export class SuspectNodes {
   readonly #clock: Clock;
   readonly #until = new Map<string, number>();
+  readonly #heardAt = new Map<string, number>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -19,6 +20,16 @@ export class SuspectNodes {
   /** Something on the node answered. */
   clear(node: string | undefined): void {
     if (node !== undefined && this.#until.size > 0) this.#until.delete(node);
+  }
+
+  /** The node did something. That alone does not lift a suspicion. */
+  heard(node: string | undefined): void {
+    if (node !== undefined) this.#heardAt.set(node, this.#clock.monotonic());
+  }
+
+  /** Milliseconds since the node was last heard of. */
+  quietFor(node: string): number {
+    return this.#clock.monotonic() - (this.#heardAt.get(node) ?? Number.NEGATIVE_INFINITY);
   }
 
   has(node: string | undefined): boolean {
