@@ -165,7 +165,6 @@ test("a deleted pod's token opens nothing any more", async () => {
 });
 
 test("the gateways are found in the EndpointSlices of their service", async () => {
-  await world.client.create(Resources.namespace, { apiVersion: "v1", kind: "Namespace", metadata: { name: "kappa-system" } });
   const slice = (addresses: string[]): KubeObject =>
     ({
       apiVersion: "discovery.k8s.io/v1",

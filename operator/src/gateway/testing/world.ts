@@ -10,10 +10,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LambdaClient } from "@aws-sdk/client-lambda";
+import { stringify } from "yaml";
 import { type AgentProcess, startAgent } from "../../../../runtime-images/agent/testing/agent-process.ts";
 import { type TestFile, zipOf } from "../../../../runtime-images/agent/testing/packages.ts";
 import { pythonRuntime } from "../../../../runtime-images/agent/testing/python-runtime.ts";
-import type { TestApiServer, TestNats } from "../../../testing/index.ts";
+import { renderChart, NAMESPACE as SYSTEM } from "../../../images/testing/chart.ts";
+import { kubectl, type TestApiServer, type TestNats } from "../../../testing/index.ts";
 import { TOKEN_AUDIENCE } from "../../api/environment-protocol.ts";
 import type { FunctionEffective, Function as FunctionObject } from "../../api/types.generated.ts";
 import { authConf } from "../../bootstrap/auth-conf.ts";
@@ -99,7 +101,11 @@ def handler(event, context):
 `;
 
 export class World {
+  /** A cluster administrator's. */
   readonly client: KubeClient;
+  /** With exactly the rights that the chart gives a gateway. */
+  readonly #gatewayKubeconfig: string;
+  readonly #gatewayClient: KubeClient;
   /** The gateways' own: it reads packages only. */
   readonly bus: Bus;
   readonly #writer: Bus;
@@ -114,7 +120,6 @@ export class World {
   readonly podsSeen = new Set<string>();
   readonly #runtimeRoot: string;
   readonly #folder: string;
-  readonly #apiServer: TestApiServer;
   readonly #nats: TestNats;
   readonly #gateways: GatewayAddress[] = [];
   readonly #ends: (() => Promise<unknown>)[] = [];
@@ -126,27 +131,30 @@ export class World {
 
   private constructor(
     apiServer: TestApiServer,
+    gatewayKubeconfig: string,
     nats: TestNats,
     buses: [controller: Bus, gateway: Bus],
     runtimeRoot: string,
     folder: string,
   ) {
-    this.#apiServer = apiServer;
     this.#nats = nats;
     this.client = KubeClient.fromKubeconfig(apiServer.kubeconfig);
+    this.#gatewayKubeconfig = gatewayKubeconfig;
+    this.#gatewayClient = KubeClient.fromKubeconfig(gatewayKubeconfig);
     [this.#writer, this.bus] = buses;
     this.#runtimeRoot = runtimeRoot;
     this.#folder = folder;
   }
 
   static async create(apiServer: TestApiServer, nats: TestNats): Promise<World> {
-    const [writer, reader, runtimeRoot, folder] = await Promise.all([
+    const [kubeconfig, writer, reader, runtimeRoot, folder] = await Promise.all([
+      installRights(apiServer),
       connectBus({ servers: nats.url, name: "controller", seed: NATS_KEYS.controller.seed }),
       connectBus({ servers: nats.url, name: "gateway", seed: NATS_KEYS.gateway.seed }),
       pythonRuntime(),
       mkdtemp(join(tmpdir(), "kappa-world-")),
     ]);
-    return new World(apiServer, nats, [writer, reader], runtimeRoot, folder);
+    return new World(apiServer, kubeconfig, nats, [writer, reader], runtimeRoot, folder);
   }
 
   async stop(): Promise<void> {
@@ -157,14 +165,14 @@ export class World {
     await Promise.all([...this.agents.values()].map((agent) => agent.stop()));
     await Promise.allSettled(this.#busy);
     await Promise.all([this.bus.close(), this.#writer.close()]);
-    await this.client.close();
+    await Promise.all([this.client.close(), this.#gatewayClient.close()]);
     await Promise.all([rm(this.#folder, { recursive: true, force: true }), rm(this.#runtimeRoot, { recursive: true, force: true })]);
   }
 
   #config(name: string, over: Partial<GatewayConfig>): GatewayConfig {
     return {
       instance: name,
-      namespace: "kappa-system",
+      namespace: SYSTEM,
       region: REGION,
       listen: { host: "127.0.0.1", api: 0, agents: 0, peers: 0 },
       advertisedHost: "127.0.0.1",
@@ -191,7 +199,7 @@ export class World {
     const destination = { write: (line: string) => void this.log.push(line) };
     const log = createLogger({ component: "gateway", level: "info", instance: name, destination });
     const gateway = await startGateway(
-      { client: this.client, bus: this.bus, metrics, log, directory: this.directory },
+      { client: this.#gatewayClient, bus: this.bus, metrics, log, directory: this.directory },
       this.#config(name, over),
     );
     const started = { ...gateway, name, metrics, url: `http://127.0.0.1:${gateway.ports.api}` };
@@ -221,7 +229,7 @@ export class World {
     const say = (message: ParentMessage) => child.send(message);
     say({
       type: "start",
-      kubeconfig: this.#apiServer.kubeconfig,
+      kubeconfig: this.#gatewayKubeconfig,
       nats: { url: this.#nats.url, seed: NATS_KEYS.gateway.seed },
       config: this.#config(name, over),
     });
@@ -293,6 +301,14 @@ export class World {
       metadata: meta("invoker"),
       roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "invoker" },
       subjects: [{ kind: "ServiceAccount", name: "caller", namespace }],
+    } as KubeObject);
+    // The controller's part of enabling an account.
+    await this.client.create(Resources.roleBinding, {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "RoleBinding",
+      metadata: meta("kappa-gateway"),
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "kappa-gateway-account" },
+      subjects: [{ kind: "ServiceAccount", name: "kappa-gateway", namespace: SYSTEM }],
     } as KubeObject);
     await this.accessKey(namespace, "caller");
     await this.accessKey(namespace, "stranger");
@@ -473,6 +489,22 @@ export class World {
       );
   }
 }
+
+/** Installs the chart's rights and returns a kubeconfig of the gateways' ServiceAccount. */
+async function installRights(apiServer: TestApiServer): Promise<string> {
+  const run = async (args: string[], input = ""): Promise<string> => {
+    const { code, stdout, stderr } = await kubectl(apiServer.kubeconfigPath, args, input);
+    if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr}`);
+    return stdout.trim();
+  };
+  const rights = (await renderChart()).filter(({ kind }) => RIGHTS.test(kind));
+  await run(["create", "namespace", SYSTEM]);
+  await run(["apply", "--server-side", "-f", "-"], rights.map((object) => stringify(object)).join("---\n"));
+  return apiServer.kubeconfigFor(await run(["create", "token", "kappa-gateway", "-n", SYSTEM]));
+}
+
+/** Kinds of the chart that say what a gateway may do. */
+const RIGHTS = /^(ServiceAccount|(Cluster)?Role(Binding)?|ValidatingAdmissionPolicy(Binding)?)$/;
 
 function accessKeyId(namespace: string, serviceAccount: string): string {
   return `AKIA${createHash("sha256").update(`${namespace}/${serviceAccount}`).digest("hex").slice(0, 16).toUpperCase()}`;
