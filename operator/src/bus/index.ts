@@ -20,10 +20,11 @@ export interface Bus {
 export interface UserBus {
   readonly connected: boolean;
   /**
-   * Reads an object whole. `bucket` is the full name, `<namespace>_<bucket>`: the caller decides whose it may be. Links are refused.
-   * @throws BusError with `notFound`; not retryable when it is larger than `maxBytes` or its content is not what its digest says
+   * Opens an object. `bucket` is the full name, `<namespace>_<bucket>`: the caller decides whose it may be. Links are refused. The
+   * stream fails with a BusError when what comes is not what the object's digest says: use nothing of it before its end.
+   * @throws BusError with `notFound`
    */
-  readObject(bucket: string, key: string, maxBytes: number): Promise<Uint8Array>;
+  openObject(bucket: string, key: string): Promise<{ size: number; stream: ReadableStream<Uint8Array> }>;
   close(): Promise<void>;
 }
 
@@ -46,18 +47,10 @@ export async function connectUserBus(options: BusOptions): Promise<UserBus> {
     get connected() {
       return connection.connected;
     },
-    async readObject(bucket, key, maxBytes) {
+    async openObject(bucket, key) {
       const object = await findObject(connection, bucket, key);
-      const what = `object ${key} of bucket ${bucket}`;
-      if (!object) throw new BusError(`${what} does not exist`, { retryable: false, notFound: true });
-      if (object.size > maxBytes) throw new BusError(`${what} has ${object.size} bytes, allowed are ${maxBytes}`, { retryable: false });
-      const bytes = new Uint8Array(object.size);
-      let offset = 0;
-      for await (const piece of readObject(connection, object)) {
-        bytes.set(piece, offset);
-        offset += piece.length;
-      }
-      return bytes;
+      if (!object) throw new BusError(`object ${key} of bucket ${bucket} does not exist`, { retryable: false, notFound: true });
+      return { size: object.size, stream: readObject(connection, object) };
     },
     close: () => connection.close(),
   };

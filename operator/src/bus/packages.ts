@@ -26,10 +26,12 @@ export class PackageStore {
     return (await this.#find(sha256)) !== undefined;
   }
 
-  /** Stores a package; does nothing when it is there. @throws BusError, not retryable when the bytes do not have that digest */
-  async put(sha256: string, bytes: Uint8Array): Promise<void> {
-    const actual = createHash("sha256").update(bytes).digest("hex");
-    if (actual !== sha256) throw new BusError(`storing package ${sha256}: the bytes have digest ${actual}`, { retryable: false });
+  /**
+   * Stores a package; does nothing when it is there.
+   * @param content the bytes, or what opens a stream of them: a large package is then never held in memory
+   * @throws BusError, not retryable when the content does not have that digest: nothing of it is kept
+   */
+  async put(sha256: string, content: Uint8Array | (() => ReadableStream<Uint8Array>)): Promise<void> {
     if (await this.has(sha256)) return;
     await this.#bus.use(`storing package ${sha256}`, async ({ client }) => {
       const store = await new Objm(client).create(BUCKET, {
@@ -40,9 +42,10 @@ export class PackageStore {
         compression: false,
       });
       const deleted = await store.info(sha256);
+      const open = content instanceof Uint8Array ? () => new Blob([Buffer.from(content)]).stream() : content;
       try {
         // Only onto what was seen: of two writers one wins, and the other's chunks are purged.
-        await store.putBlob({ name: sha256, options: { max_chunk_size: CHUNK_BYTES } }, bytes, {
+        await store.put({ name: sha256, options: { max_chunk_size: CHUNK_BYTES } }, verified(open(), sha256), {
           previousRevision: deleted?.revision ?? 0,
         });
       } catch (error) {
@@ -89,4 +92,21 @@ export class PackageStore {
       throw new BusError(`package ${sha256}: the store holds other content under this name`, { retryable: false });
     return object;
   }
+}
+
+/** Passes the content on and fails at its end unless it has the digest: the store then keeps nothing of it. */
+function verified(content: ReadableStream<Uint8Array>, sha256: string): ReadableStream<Uint8Array> {
+  const hash = createHash("sha256");
+  return content.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(piece, controller) {
+        hash.update(piece);
+        controller.enqueue(piece);
+      },
+      flush() {
+        const actual = hash.digest("hex");
+        if (actual !== sha256) throw new BusError(`storing package ${sha256}: the content has digest ${actual}`, { retryable: false });
+      },
+    }),
+  );
 }

@@ -1,5 +1,5 @@
 /** The controllers against a real API server and a real NATS, with exactly the rights that the chart and the bootstrap job give them. */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { strToU8, zipSync } from "fflate";
@@ -48,7 +48,7 @@ const config = (): Omit<ControllerConfig, "instance"> => ({
   network: { gatewayAgentPort: 8081, gatewayApiPort: 8080, dns: { namespace: "kube-system", podLabels: { "k8s-app": "kube-dns" } } },
 });
 
-function start(instance = "controller-0"): Controllers {
+function start(instance = `controller-${randomUUID()}`): Controllers {
   const silent = { debug() {}, info() {}, warn() {}, error() {} };
   const metrics = createControllerMetrics();
   return startControllers(
@@ -478,7 +478,7 @@ describe("other objects", () => {
 
 describe("two replicas", () => {
   test("one writes, and the other takes over at once when it stops", async () => {
-    const second = start("controller-1");
+    const second = start();
     try {
       await second.synced;
       expect(second.notReady()).toEqual([]);

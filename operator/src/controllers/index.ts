@@ -1,4 +1,6 @@
 /** The controllers: one process' caches, who leads, and what the leader does. */
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Function as LambdaFunction, LayerVersion, Version } from "../api/types.generated.ts";
 import type { PackageStore, UserBus } from "../bus/index.ts";
 import { type KubeClient, type KubeObject, LeaderElector, Reflector, Resources } from "../kube/index.ts";
@@ -13,7 +15,8 @@ import type { Controller, ControllerContext } from "./context.ts";
 import { CodeIntake } from "./functions/code-intake.ts";
 import { type ConfigMapObject, ConfigMaps } from "./functions/config-maps.ts";
 import { functionController } from "./functions/controller.ts";
-import { checkPackageBytes } from "./functions/package-check.ts";
+import { checkPackageFile } from "./functions/package-check.ts";
+import { Scratch } from "./functions/scratch.ts";
 import { createUrlSource, type UrlSource } from "./functions/url-source.ts";
 import { kindsController } from "./kinds/controller.ts";
 import type { ConditionedObject } from "./kinds/decide.ts";
@@ -30,7 +33,7 @@ const LEASE = "kappa-controller";
 export interface ControllerDeps extends Omit<ControllerContext, "client"> {
   client: KubeClient;
   packages: PackageStore & PackageInventory;
-  userObjects: Pick<UserBus, "readObject">;
+  userObjects: Pick<UserBus, "openObject">;
 }
 
 /** The running controllers of this process. */
@@ -101,6 +104,7 @@ class ControllerShell extends OperatorShell {
   #caches: Caches;
   #exceptions: InternetExceptions;
   #urls: UrlSource;
+  #scratch: Scratch;
   #term: Controller[] = [];
   /** Terms end one after the other: a new one begins when the last is over. */
   #turn: Promise<void> = Promise.resolve();
@@ -131,6 +135,7 @@ class ControllerShell extends OperatorShell {
       }),
     };
     this.#exceptions = new InternetExceptions(this.#caches, config.clusterCidrs);
+    this.#scratch = new Scratch(join(tmpdir(), `kappa-packages-${config.instance}`));
     this.#urls = createUrlSource({ allowed: config.urlAllowCidrs, refused: () => this.#exceptions.get() });
     deps.metrics.observeFunctions(() => countStates(this.#caches.functions.list()));
   }
@@ -170,7 +175,15 @@ class ControllerShell extends OperatorShell {
     const { region, runtimes, workers, namespace, gatewayServiceAccount, network } = this.#config;
     const context: ControllerContext = { client, events, metrics, clock, log };
     const { functions, versions, layerVersions, namespaces, pods, serviceAccounts, roleBindings, networkPolicies } = this.#caches;
-    const intake = new CodeIntake({ packages, userObjects, urls: this.#urls, check: checkPackageBytes, metrics, clock });
+    const intake = new CodeIntake({
+      packages,
+      userObjects,
+      urls: this.#urls,
+      scratch: this.#scratch,
+      check: checkPackageFile,
+      metrics,
+      clock,
+    });
     const configMaps = new ConfigMaps(
       (of) =>
         new Reflector<ConfigMapObject>(client, {

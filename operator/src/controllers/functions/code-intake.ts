@@ -2,7 +2,6 @@
  * Takes code in: reads it from its source, compares its digest, checks it and stores it. Remembers what became of each function's
  * code, so that a change of configuration, or of another object, does not read it again.
  */
-import { createHash } from "node:crypto";
 import type { Function as LambdaFunction } from "../../api/types.generated.ts";
 import { BusError, type PackageStore, type UserBus } from "../../bus/index.ts";
 import { KappaError } from "../../domain/errors.ts";
@@ -11,6 +10,7 @@ import type { Clock } from "../../kube/index.ts";
 import type { ControllerMetrics } from "../../telemetry/controller-metrics.ts";
 import { type CodeSource, knownOutcome } from "./code.ts";
 import type { CodeOutcome } from "./decide.ts";
+import { type HeldPackage, type Scratch, withStream } from "./scratch.ts";
 import type { UrlSource } from "./url-source.ts";
 
 /** A stored package that no Function refers to yet is safe from the garbage sweep this long, milliseconds. */
@@ -18,10 +18,11 @@ const RECENT_MS = 3_600_000;
 
 export interface CodeIntakeDeps {
   packages: Pick<PackageStore, "has" | "put">;
-  userObjects: Pick<UserBus, "readObject">;
+  userObjects: Pick<UserBus, "openObject">;
   urls: Pick<UrlSource, "download">;
+  scratch: Pick<Scratch, "hold">;
   /** Rejects with a KappaError for a package that must not be stored. */
-  check: (bytes: Uint8Array) => Promise<void>;
+  check: (held: HeldPackage) => Promise<void>;
   metrics: Pick<ControllerMetrics, "packageStored">;
   clock: Clock;
 }
@@ -85,14 +86,16 @@ export class CodeIntake {
   async #take(fn: LambdaFunction, source: CodeSource, signal: AbortSignal): Promise<CodeOutcome> {
     const { metrics } = this.#deps;
     try {
-      const bytes = await this.#read(fn, source, signal);
-      const sha256 = createHash("sha256").update(bytes).digest("hex");
-      if (source.declaredSha256 !== undefined && source.declaredSha256 !== sha256)
-        throw new KappaError("K203", `The package has SHA-256 ${sha256}, declared is ${source.declaredSha256}`);
-      const unchanged = sha256 === fn.status?.effective?.packageSha256 && !this.#lost.has(sha256);
-      if (!unchanged) await this.#store(sha256, bytes);
-      metrics.packageStored(source.kind, unchanged ? "unchanged" : "stored");
-      return { kind: "stored", stored: { sha256, size: bytes.length } };
+      const { content, maxBytes } = await this.#open(fn, source, signal);
+      return await this.#deps.scratch.hold(content, maxBytes, async (held) => {
+        const { sha256, size } = held;
+        if (source.declaredSha256 !== undefined && source.declaredSha256 !== sha256)
+          throw new KappaError("K203", `The package has SHA-256 ${sha256}, declared is ${source.declaredSha256}`);
+        const unchanged = sha256 === fn.status?.effective?.packageSha256 && !this.#lost.has(sha256);
+        if (!unchanged) await this.#store(held);
+        metrics.packageStored(source.kind, unchanged ? "unchanged" : "stored");
+        return { kind: "stored", stored: { sha256, size } };
+      });
     } catch (error) {
       if (!(error instanceof KappaError)) throw error;
       metrics.packageStored(source.kind, error.retryable ? "error" : "refused");
@@ -100,22 +103,19 @@ export class CodeIntake {
     }
   }
 
-  async #read(fn: LambdaFunction, source: CodeSource, signal: AbortSignal): Promise<Uint8Array> {
+  async #open(fn: LambdaFunction, source: CodeSource, signal: AbortSignal): Promise<{ content: Content; maxBytes: number }> {
     const { object, url } = fn.spec.code;
-    if (source.bytes) {
-      const bytes = source.bytes();
-      if (bytes.length > MAX_DIRECT_ZIP_BYTES)
-        throw new KappaError("K205", `Zipped size must be smaller than ${MAX_DIRECT_ZIP_BYTES} bytes`);
-      return bytes;
-    }
-    if (url) return this.#deps.urls.download(url.url, MAX_UNZIPPED_BYTES, signal);
-    return this.#readObject(`${fn.metadata.namespace ?? ""}_${object?.bucket ?? ""}`, object?.key ?? "");
+    if (source.bytes) return { content: [source.bytes()], maxBytes: MAX_DIRECT_ZIP_BYTES };
+    const maxBytes = MAX_UNZIPPED_BYTES;
+    if (url) return { content: await this.#deps.urls.download(url.url, maxBytes, signal), maxBytes };
+    // The bucket's name starts with the namespace, so that a function reaches its own namespace's buckets only.
+    return { content: this.#readObject(`${fn.metadata.namespace ?? ""}_${object?.bucket ?? ""}`, object?.key ?? ""), maxBytes };
   }
 
-  /** The bucket's name starts with the namespace, so that a function reaches its own namespace's buckets only. */
-  async #readObject(bucket: string, key: string): Promise<Uint8Array> {
+  async *#readObject(bucket: string, key: string): AsyncGenerator<Uint8Array> {
     try {
-      return await this.#deps.userObjects.readObject(bucket, key, MAX_UNZIPPED_BYTES);
+      const { stream } = await this.#deps.userObjects.openObject(bucket, key);
+      yield* stream;
     } catch (error) {
       // Whatever is wrong with an object can be put right by writing it again, so it is tried again.
       if (error instanceof BusError && !error.retryable) throw new KappaError("K204", error.message, { cause: error });
@@ -123,11 +123,13 @@ export class CodeIntake {
     }
   }
 
-  async #store(sha256: string, bytes: Uint8Array): Promise<void> {
-    await this.#deps.check(bytes);
+  async #store(held: HeldPackage): Promise<void> {
+    await this.#deps.check(held);
     // Before the store is asked: from now on the garbage sweep leaves it alone.
-    this.#recent.set(sha256, this.#deps.clock.monotonic());
-    await this.#deps.packages.put(sha256, bytes);
-    this.#lost.delete(sha256);
+    this.#recent.set(held.sha256, this.#deps.clock.monotonic());
+    await withStream(held, (open) => this.#deps.packages.put(held.sha256, open));
+    this.#lost.delete(held.sha256);
   }
 }
+
+type Content = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;

@@ -99,7 +99,7 @@ function controllerOf(...objects: LambdaFunction[]) {
       },
     },
     userObjects: {
-      readObject: async (bucket, key) =>
+      openObject: async (bucket, key) =>
         Promise.reject(new BusError(`object ${key} of bucket ${bucket} does not exist`, { retryable: false, notFound: true })),
     },
     urls: {
@@ -110,7 +110,16 @@ function controllerOf(...objects: LambdaFunction[]) {
         const aborted = new Promise<never>((_resolve, reject) =>
           signal.addEventListener("abort", () => reject(new KappaError("K204", `${target}: aborted`))),
         );
-        return Promise.race([page(), aborted]);
+        return [await Promise.race([page(), aborted])] as unknown as AsyncIterable<Uint8Array>;
+      },
+    },
+    // In memory: what is written to a disk comes back after an unknown time.
+    scratch: {
+      async hold(content, _, use) {
+        const pieces: Uint8Array[] = [];
+        for await (const piece of content) pieces.push(piece);
+        const bytes = Buffer.concat(pieces);
+        return use({ path: "/dev/null", sha256: sha256(bytes), size: bytes.length });
       },
     },
     // What a package may contain has tests of its own.

@@ -12,8 +12,8 @@ import type { CodeIntake } from "./code-intake.ts";
 import type { ConfigMaps } from "./config-maps.ts";
 import { type CodeOutcome, type Decision, decideFromCode, decideObstructed, type FunctionView, findObstacle } from "./decide.ts";
 
-/** Downloads at the same time. Each may hold a package of 250 MB in memory. */
-const FETCH_WORKERS = 1;
+/** Packages fetched at the same time. Each may take 250 MB of the scratch folder, which the chart gives 1 GiB. */
+const FETCH_WORKERS = 3;
 
 /** Pauses between tries of a source that cannot be read. */
 const FETCH_BACKOFF = { baseMs: 1_000, maxMs: 120_000 };

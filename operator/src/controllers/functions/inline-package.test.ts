@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { unzipSync } from "fflate";
 import { describe, expect, test } from "vitest";
 import { inlinePackage } from "./inline-package.ts";
-import { checkPackageBytes } from "./package-check.ts";
+import { checkBytes } from "./testing/check-bytes.ts";
 
 const fileName = (runtime: string, handler: string, text = "x = 1") => Object.keys(unzipSync(inlinePackage({ runtime, handler, text })))[0];
 
@@ -50,7 +50,7 @@ describe("inlinePackage", () => {
   });
 
   test("makes a package that passes the check", async () => {
-    await checkPackageBytes(inlinePackage({ runtime: "python3.11", handler: "index.handler", text: "päckage = '✓'" }));
+    await checkBytes(inlinePackage({ runtime: "python3.11", handler: "index.handler", text: "päckage = '✓'" }));
   });
 
   test.each(["handler", ".handler", "index.", "../index.handler", "/index.handler", "a//b.handler"])(

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { type Zippable, zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
 import { KappaError } from "../../domain/errors.ts";
-import { checkPackageBytes } from "./package-check.ts";
+import { checkBytes } from "./testing/check-bytes.ts";
 
 const text = (content: string) => new TextEncoder().encode(content);
 const zip = (files: Zippable) => Buffer.from(zipSync(files, { os: 3, attrs: 0o100644 << 16, mtime: new Date(1990, 1, 1) }));
@@ -12,7 +12,7 @@ const good = () => zip({ "index.py": text("def handler(event, context): pass\n")
 
 async function codeOf(bytes: Uint8Array): Promise<string> {
   try {
-    await checkPackageBytes(bytes);
+    await checkBytes(bytes);
     return "accepted";
   } catch (error) {
     if (error instanceof KappaError) return error.code;
@@ -52,7 +52,7 @@ function repeated(single: Buffer, times: number): Buffer {
 const CENTRAL = "PK\x01\x02";
 const LOCAL = "PK\x03\x04";
 
-describe("checkPackageBytes", () => {
+describe("checkPackageFile", () => {
   test("accepts an ordinary package", async () => {
     expect(await codeOf(good())).toBe("accepted");
   });

@@ -2,10 +2,9 @@
  * Reads a package through, as it will be read when it is unpacked: the central directory, then every entry to its end. What passes
  * here unpacks in an environment; what does not is never stored.
  */
-import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
-import { type Entry, fromBufferPromise, getFileNameLowLevel, type ZipFile } from "yauzl";
+import { type Entry, getFileNameLowLevel, openPromise, type ZipFile } from "yauzl";
 import { KappaError } from "../../domain/errors.ts";
 import {
   checkPackage,
@@ -19,22 +18,23 @@ import {
 } from "../../domain/package-rules.ts";
 
 /**
- * Checks a package against every rule, then inflates it with a running limit and compares each entry with its checksum.
+ * Checks a package on disk against every rule, then inflates it with a running limit and compares each entry with its checksum.
  * Nothing is written and no entry is held in memory.
  * @throws KappaError K200, K201, K202 or K206 that says what is wrong
  */
-export async function checkPackageBytes(bytes: Uint8Array): Promise<void> {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const zip = await readable(() => fromBufferPromise(buffer, { lazyEntries: true, decodeStrings: false, validateEntrySizes: true }));
+export async function checkPackageFile({ path, size }: { path: string; size: number }): Promise<void> {
+  const zip = await readable(() =>
+    openPromise(path, { lazyEntries: true, decodeStrings: false, validateEntrySizes: true, autoClose: false }),
+  );
   try {
     const entries = await readable(() => readEntries(zip));
     // Links are read first, small as they are, because the rules on them need their targets; other rules hold already then.
-    refuse(checkPackage(withoutLinks(entries), buffer.length));
+    refuse(checkPackage(withoutLinks(entries), size));
     await readable(() => readLinks(zip, entries));
     refuse(
       checkPackage(
         entries.map(({ facts }) => facts),
-        buffer.length,
+        size,
       ),
     );
     await readable(() => inflateAll(zip, entries));

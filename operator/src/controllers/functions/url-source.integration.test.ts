@@ -26,6 +26,11 @@ function source(policy: { allowed?: string[]; refused?: string[] } = { allowed: 
   return made;
 }
 const never = new AbortController().signal;
+async function read(from: UrlSource, url: string, maxBytes: number, signal = never): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of await from.download(url, maxBytes, signal)) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
 async function failure(promise: Promise<unknown>): Promise<KappaError> {
   const error = await promise.then(
     () => undefined,
@@ -38,19 +43,19 @@ async function failure(promise: Promise<unknown>): Promise<KappaError> {
 describe("download", () => {
   test("returns the body", async () => {
     const url = await serve((_, response) => response.end("package"));
-    expect(Buffer.from(await source().download(`${url}/p.zip`, 100, never)).toString()).toBe("package");
+    expect((await read(source(), `${url}/p.zip`, 100)).toString()).toBe("package");
   });
 
   test("follows redirects", async () => {
     const url = await serve((request, response) =>
       request.url === "/a" ? response.writeHead(302, { location: "/b" }).end() : response.end(request.url),
     );
-    expect(Buffer.from(await source().download(`${url}/a`, 100, never)).toString()).toBe("/b");
+    expect((await read(source(), `${url}/a`, 100)).toString()).toBe("/b");
   });
 
   test("gives up on endless redirects", async () => {
     const url = await serve((_, response) => response.writeHead(302, { location: "/again" }).end());
-    expect(await failure(source().download(url, 100, never))).toMatchObject({
+    expect(await failure(read(source(), url, 100))).toMatchObject({
       code: "K204",
       message: expect.stringContaining("redirects more than 5 times"),
     });
@@ -58,7 +63,7 @@ describe("download", () => {
 
   test("does not follow to another scheme", async () => {
     const url = await serve((_, response) => response.writeHead(302, { location: "file:///etc/passwd" }).end());
-    expect(await failure(source().download(url, 100, never))).toMatchObject({
+    expect(await failure(read(source(), url, 100))).toMatchObject({
       code: "K204",
       message: expect.stringContaining("neither an http nor an https"),
     });
@@ -66,7 +71,7 @@ describe("download", () => {
 
   test("says which status it got", async () => {
     const url = await serve((_, response) => response.writeHead(403).end("no"));
-    expect(await failure(source().download(`${url}/p.zip?signature=secret`, 100, never))).toMatchObject({
+    expect(await failure(read(source(), `${url}/p.zip?signature=secret`, 100))).toMatchObject({
       code: "K204",
       message: `${url}/p.zip answered with status 403`,
     });
@@ -74,15 +79,23 @@ describe("download", () => {
 
   test("refuses a body that declares too much", async () => {
     const url = await serve((_, response) => response.writeHead(200, { "content-length": "1000" }).end(Buffer.alloc(1000)));
-    expect(await failure(source().download(url, 999, never))).toMatchObject({ code: "K205" });
+    expect(await failure(read(source(), url, 999))).toMatchObject({ code: "K205" });
   });
 
-  test("stops a body that does not say how long it is", async () => {
+  test("leaves a body that is not read to its end", async () => {
+    let gone = () => {};
+    const closed = new Promise<void>((resolve) => (gone = resolve));
     const url = await serve((_, response) => {
+      response.on("close", gone);
       const more = () => response.write(Buffer.alloc(65_536), (error) => (error === null || error === undefined ? more() : undefined));
       more();
     });
-    expect(await failure(source().download(url, 1_000_000, never))).toMatchObject({ code: "K205" });
+    let length = 0;
+    for await (const piece of await source().download(url, 1_000_000, never)) {
+      length += piece.length;
+      if (length > 1_000_000) break;
+    }
+    await closed;
   });
 
   test("notices a body that ends too early", async () => {
@@ -90,17 +103,17 @@ describe("download", () => {
       response.writeHead(200, { "content-length": "1000" }).write("half");
       setTimeout(() => response.destroy(), 50);
     });
-    expect(await failure(source().download(url, 10_000, never))).toMatchObject({ code: "K204" });
+    expect(await failure(read(source(), url, 10_000))).toMatchObject({ code: "K204" });
   });
 
   test("says when nothing listens", async () => {
-    expect(await failure(source().download("http://127.0.0.1:1/", 100, never))).toMatchObject({ code: "K204", retryable: true });
+    expect(await failure(read(source(), "http://127.0.0.1:1/", 100))).toMatchObject({ code: "K204", retryable: true });
   });
 
   test("ends when it is told to", async () => {
     const url = await serve(() => {});
     const abort = new AbortController();
-    const failed = failure(source().download(url, 100, abort.signal));
+    const failed = failure(read(source(), url, 100, abort.signal));
     abort.abort();
     expect(await failed).toMatchObject({ code: "K204" });
   });
@@ -116,14 +129,14 @@ describe("what is not public is refused", () => {
     "http://0x7f000001:1/",
     "http://2130706433:1/",
   ])("%s", async (url) => {
-    expect(await failure(source({}).download(url, 100, never))).toMatchObject({
+    expect(await failure(read(source({}), url, 100))).toMatchObject({
       code: "K204",
       message: expect.stringContaining("not a public address"),
     });
   });
 
   test("a name that resolves to a private address", async () => {
-    expect(await failure(source({}).download("http://localhost:1/", 100, never))).toMatchObject({
+    expect(await failure(read(source({}), "http://localhost:1/", 100))).toMatchObject({
       code: "K204",
       message: expect.stringMatching(/localhost is .* which is not a public address; .*controller.urlAllowCidrs/),
     });
@@ -131,19 +144,19 @@ describe("what is not public is refused", () => {
 
   test("a redirect to a private address", async () => {
     const url = await serve((_, response) => response.writeHead(302, { location: "http://169.254.169.254/" }).end());
-    expect(await failure(source({ allowed: ["127.0.0.0/8"] }).download(url, 100, never))).toMatchObject({
+    expect(await failure(read(source({ allowed: ["127.0.0.0/8"] }), url, 100))).toMatchObject({
       message: expect.stringContaining("169.254.169.254"),
     });
   });
 
   test("the cluster's own public addresses", async () => {
-    expect(await failure(source({ refused: ["203.0.113.7"] }).download("http://203.0.113.7:1/", 100, never))).toMatchObject({
+    expect(await failure(read(source({ refused: ["203.0.113.7"] }), "http://203.0.113.7:1/", 100))).toMatchObject({
       message: expect.stringContaining("not a public address"),
     });
   });
 
   test("unless it was allowed", async () => {
     const url = await serve((_, response) => response.end("x"));
-    expect(await source({ allowed: ["127.0.0.1/32"], refused: ["127.0.0.0/8"] }).download(url, 100, never)).toHaveLength(1);
+    expect(await read(source({ allowed: ["127.0.0.1/32"], refused: ["127.0.0.0/8"] }), url, 100)).toHaveLength(1);
   });
 });

@@ -6,7 +6,7 @@
 import { lookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
-import { Agent, request } from "undici";
+import { Agent, type Dispatcher, request } from "undici";
 import { type Cidr, contains, NON_PUBLIC_RANGES, parseCidr } from "../../domain/cidr.ts";
 import { KappaError } from "../../domain/errors.ts";
 
@@ -17,8 +17,15 @@ const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308]);
 const CONNECT_TIMEOUT_MS = 10_000;
 const SILENCE_TIMEOUT_MS = 30_000;
 
-/** The whole download, redirects included, milliseconds: 250 MB at 1 MB/s. */
-const TOTAL_TIMEOUT_MS = 300_000;
+/** Until the body begins, redirects included, milliseconds. */
+const BEGIN_TIMEOUT_MS = 60_000;
+
+/**
+ * A body may take this long, milliseconds, and a second more for each so many bytes. A server that lets its bytes trickle would
+ * otherwise keep everybody else's downloads waiting.
+ */
+const BODY_BASE_MS = 30_000;
+const SLOWEST_BYTES_PER_SECOND = 250_000;
 
 /** Where downloads may go. */
 export interface UrlPolicy {
@@ -31,10 +38,10 @@ export interface UrlPolicy {
 /** Downloads packages; close it to end what is under way. */
 export interface UrlSource {
   /**
-   * The body behind a URL, at most `maxBytes` long.
-   * @throws KappaError K204 when it cannot be had (tried again later), K205 when it is too large
+   * The body behind a URL, piece by piece as it comes.
+   * @throws KappaError (or the iteration does) K204 when it cannot be had, which is tried again later; K205 when it says that it is larger than `maxBytes`
    */
-  download(url: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
+  download(url: string, maxBytes: number, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
   close(): Promise<void>;
 }
 
@@ -61,12 +68,15 @@ export function createUrlSource(policy: UrlPolicy): UrlSource {
   });
   return {
     async download(url, maxBytes, signal) {
-      const within = AbortSignal.any([signal, AbortSignal.timeout(TOTAL_TIMEOUT_MS)]);
+      const begin = new AbortController();
+      const timer = setTimeout(() => begin.abort(new Error(`no answer within ${BEGIN_TIMEOUT_MS / 1000} seconds`)), BEGIN_TIMEOUT_MS);
       try {
-        return await follow(url, maxBytes, within, agent, isAllowed);
+        const answer = await follow(url, AbortSignal.any([signal, begin.signal]), agent, isAllowed);
+        return pieces(answer, maxBytes, url);
       } catch (error) {
-        if (error instanceof KappaError) throw error;
-        throw new KappaError("K204", `${withoutSecrets(url)}: ${reasonOf(error)}`, { cause: error });
+        throw asKappaError(error, url);
+      } finally {
+        clearTimeout(timer);
       }
     },
     close: () => agent.destroy(),
@@ -75,26 +85,20 @@ export function createUrlSource(policy: UrlPolicy): UrlSource {
 
 async function follow(
   url: string,
-  maxBytes: number,
   signal: AbortSignal,
   agent: Agent,
   isAllowed: (address: string) => boolean,
-): Promise<Uint8Array> {
+): Promise<Dispatcher.ResponseData> {
   let at = url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const target = checkedUrl(at, isAllowed);
     const answer = await request(target, { dispatcher: agent, signal, headers: { accept: "*/*", "user-agent": "kappa-controller" } });
+    if (answer.statusCode === 200) return answer;
+    abandon(answer.body);
     const location = answer.headers.location;
-    if (REDIRECT_STATUS.has(answer.statusCode) && typeof location === "string") {
-      abandon(answer.body);
-      at = new URL(location, target).href;
-      continue;
-    }
-    if (answer.statusCode !== 200) {
-      abandon(answer.body);
+    if (!REDIRECT_STATUS.has(answer.statusCode) || typeof location !== "string")
       throw new KappaError("K204", `${withoutSecrets(at)} answered with status ${answer.statusCode}`);
-    }
-    return collect(answer.body, maxBytes, answer.headers["content-length"], at);
+    at = new URL(location, target).href;
   }
   throw new KappaError("K204", `${withoutSecrets(url)} redirects more than ${MAX_REDIRECTS} times`);
 }
@@ -128,26 +132,36 @@ function refusal(address: string): string {
   return `${address}, which is not a public address; an administrator can allow it with controller.urlAllowCidrs in the chart's values`;
 }
 
-async function collect(body: Readable, maxBytes: number, declared: unknown, url: string): Promise<Uint8Array> {
-  const tooLarge = () => new KappaError("K205", `${withoutSecrets(url)} is larger than ${maxBytes} bytes`);
-  const expected = typeof declared === "string" && /^\d+$/.test(declared) ? Number(declared) : undefined;
-  if (expected !== undefined && expected > maxBytes) {
-    abandon(body);
-    throw tooLarge();
+/** The body, checked as it comes. */
+function pieces(answer: Dispatcher.ResponseData, maxBytes: number, url: string): AsyncIterable<Uint8Array> {
+  const { body, headers } = answer;
+  // Whoever iterates hears of errors; one that comes when nobody does must not end the process.
+  body.on("error", () => {});
+  const header = headers["content-length"];
+  const declared = typeof header === "string" && /^\d+$/.test(header) ? Number(header) : undefined;
+  if (declared !== undefined && declared > maxBytes) {
+    body.destroy();
+    throw new KappaError("K205", `${withoutSecrets(url)} has ${declared} bytes; at most ${maxBytes} are taken`);
   }
-  // Where the length is known the pieces go to their place at once, so that the package is held once and not twice.
-  const whole = expected === undefined ? undefined : Buffer.allocUnsafe(expected);
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  for await (const piece of body as AsyncIterable<Uint8Array>) {
-    if (length + piece.length > (expected ?? maxBytes)) throw tooLarge();
-    if (whole) whole.set(piece, length);
-    else pieces.push(piece);
-    length += piece.length;
-  }
-  if (expected !== undefined && length !== expected)
-    throw new KappaError("K204", `${withoutSecrets(url)} ended after ${length} of ${expected} bytes`);
-  return whole ?? Buffer.concat(pieces, length);
+  return (async function* () {
+    const start = performance.now();
+    let length = 0;
+    try {
+      for await (const piece of body as AsyncIterable<Uint8Array>) {
+        length += piece.length;
+        if (performance.now() - start > BODY_BASE_MS + (length / SLOWEST_BYTES_PER_SECOND) * 1000)
+          throw new KappaError(
+            "K204",
+            `${withoutSecrets(url)} is too slow: ${length} bytes in ${Math.round((performance.now() - start) / 1000)} seconds`,
+          );
+        yield piece;
+      }
+    } catch (error) {
+      throw asKappaError(error, url);
+    }
+    if (declared !== undefined && length !== declared)
+      throw new KappaError("K204", `${withoutSecrets(url)} ended after ${length} of ${declared} bytes`);
+  })();
 }
 
 /** Ends a body that nobody reads. Its complaint about that would otherwise be nobody's and end the process. */
@@ -156,10 +170,14 @@ function abandon(body: Readable): void {
   body.destroy();
 }
 
+function asKappaError(error: unknown, url: string): KappaError {
+  if (error instanceof KappaError) return error;
+  return new KappaError("K204", `${withoutSecrets(url)}: ${reasonOf(error)}`, { cause: error });
+}
+
 /** The innermost reason: undici wraps what the socket said. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return `not complete after ${TOTAL_TIMEOUT_MS / 1000} seconds`;
   if (error.cause instanceof Error && !(error instanceof RefusedAddress)) return reasonOf(error.cause);
   return error.message === "" ? error.name : error.message;
 }
