@@ -331,6 +331,19 @@ describe("environments are started", () => {
     expect(t.created).toHaveLength(2);
   });
 
+  test("at once elsewhere when the node that it was to start on falls silent", async () => {
+    const t = setup();
+    t.put();
+    t.invoke("a");
+    await t.pass(0);
+    t.watch(t.pod(0), { nodeName: "worker-1", status: { phase: "Pending" } });
+    await t.pass(2_000);
+    expect(t.created).toHaveLength(1);
+    t.suspects.suspect("worker-1");
+    await t.pass(500);
+    expect(t.created.map(({ avoidNodes }) => avoidNodes)).toEqual([[], ["worker-1"]]);
+  });
+
   test("on a suspect node after all when no other has room", async () => {
     const t = setup();
     t.put();

@@ -343,7 +343,11 @@ export class Dispatcher implements EnvironmentHost {
   /** Environments on their way: single flight per needed slot. */
   #expected(now: number): number {
     let expected = this.#creating;
-    for (const environment of this.#environments) if (environment.isExpected(now) && !this.#isStale(environment)) expected++;
+    for (const environment of this.#environments) {
+      if (!environment.isExpected(now) || this.#isStale(environment)) continue;
+      // What was to start on a node that fell silent is not waited for.
+      if (environment.connected || !this.#deps.suspects.has(environment.nodeName)) expected++;
+    }
     return expected;
   }
 

@@ -371,6 +371,17 @@ describe("an environment that is lost", () => {
     expect(next.echo).toMatchObject({ event: { again: 1 }, count: 1 });
   });
 
+  test("without a word, as when its node is dead, during an event: the caller hears of it within seconds", async () => {
+    await make("silent", { over: { timeout: 60 } });
+    await invoke("silent", {});
+    const [pod] = await podsOf("silent");
+    const running = refusal(invoke("silent", { sleep: 50 }));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await world.agents.get(`team/${pod?.metadata.name}`)?.signal("SIGSTOP");
+    expect(await running).toMatchObject({ name: "ServiceException", status: 500 });
+    expect((await invoke("silent", { again: 1 })).echo.event).toEqual({ again: 1 });
+  });
+
   test("while it is idle: nobody notices", async () => {
     await make("vanishing");
     await invoke("vanishing", {});

@@ -15,7 +15,7 @@ import type { Authoriser } from "./authoriser.ts";
 import type { Caller } from "./caller.ts";
 import { type Forwarder, ownerLost } from "./forwarder.ts";
 import { type FunctionEntry, type FunctionRegistry, functionKey } from "./function-registry.ts";
-import { readBody } from "./http-body.ts";
+import { type PayloadBudget, readBody } from "./http-body.ts";
 import type { Invocation, Outcome } from "./invocation.ts";
 import type { Random } from "./random.ts";
 
@@ -43,6 +43,7 @@ export interface LambdaApiOptions {
   otherOwner(key: string): string | undefined;
   submit(entry: FunctionEntry, invocation: Invocation): void;
   forwarder: Pick<Forwarder, "forward">;
+  budget: PayloadBudget;
 }
 
 /** Lambda's HTTP API. On the way of a warm invocation there is no promise, no framework and nobody else to ask. */
@@ -102,7 +103,7 @@ export class LambdaApi {
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
-    const { clock, random, metrics } = this.#options;
+    const { clock, random, metrics, budget } = this.#options;
     const arrivedAt = clock.monotonic();
     const requestId = random.uuid();
     const target = request.url ?? "/";
@@ -118,15 +119,18 @@ export class LambdaApi {
       return;
     }
     this.#receiving.set(request, arrivedAt);
-    readBody(request, MAX_PAYLOAD, (body) => {
+    readBody(request, MAX_PAYLOAD, budget, (body) => {
       this.#receiving.delete(request);
       if (body === "aborted") return exchange.abandoned();
+      if (body === "noMemory")
+        return exchange.refuse(new KappaError("K105", "Rate Exceeded.", { details: { Reason: "CallerRateLimitExceeded" } }));
       if (body === "tooLarge") {
         response.shouldKeepAlive = false;
         return exchange.refuse(
           new KappaError("K102", `Request must be smaller than ${MAX_PAYLOAD} bytes for the InvokeFunction operation`),
         );
       }
+      exchange.whenOver(() => budget.give(body.length));
       exchange.attempt(() => this.#authenticate(exchange, target, body));
     });
   }
@@ -224,6 +228,7 @@ class Exchange {
   readonly arrivedAt: number;
   readonly #done: (status: number) => void;
   #over = false;
+  #whenOver: (() => void) | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, requestId: string, arrivedAt: number, done: (status: number) => void) {
     this.request = request;
@@ -232,6 +237,12 @@ class Exchange {
     this.arrivedAt = arrivedAt;
     this.#done = done;
     response.once("close", () => this.abandoned());
+  }
+
+  /** Calls back once nobody waits for the answer any more. */
+  whenOver(callback: () => void): void {
+    if (this.#over) callback();
+    else this.#whenOver = callback;
   }
 
   /** Whether the caller went away before its answer. */
@@ -269,6 +280,7 @@ class Exchange {
   answered(status: number): void {
     if (this.#over) return;
     this.#over = true;
+    this.#whenOver?.();
     this.#done(status);
   }
 

@@ -1,20 +1,49 @@
 import type { IncomingMessage } from "node:http";
 
-/** Why a body was not read. */
-export type BodyProblem = "tooLarge" | "aborted";
+/** Why a body was not read. `noMemory`: too much is held already. */
+export type BodyProblem = "tooLarge" | "aborted" | "noMemory";
+
+/** Bytes of payloads that a process holds at once, so that many large ones cannot end it. */
+export class PayloadBudget {
+  readonly #max: number;
+  #held = 0;
+
+  /** @param max bytes */
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** Takes so many bytes, if they are there. */
+  take(bytes: number): boolean {
+    if (this.#held + bytes > this.#max) return false;
+    this.#held += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#held -= bytes;
+  }
+}
 
 /** What is too large is read on to here, so that the caller reads our answer instead of a reset connection. */
 const MAX_DROPPED = 64 * 1024 * 1024;
+const EMPTY = Buffer.alloc(0);
 
-/** Reads a body of at most `limit` bytes and calls back once. Without promises: this is on every invocation's way. */
-export function readBody(request: IncomingMessage, limit: number, done: (body: Buffer | BodyProblem) => void): void {
+/**
+ * Reads a body of at most `limit` bytes and calls back once. Without promises: this is on every invocation's way. The bytes of a
+ * body that was read belong to the caller, who gives them back to the budget.
+ */
+export function readBody(request: IncomingMessage, limit: number, budget: PayloadBudget, done: (body: Buffer | BodyProblem) => void): void {
   let first: Buffer | undefined;
   let more: Buffer[] | undefined;
   let size = 0;
+  let taken = 0;
+  let problem: BodyProblem | undefined;
   let finished = false;
   const finish = (body: Buffer | BodyProblem) => {
     if (finished) return;
     finished = true;
+    if (typeof body === "string") budget.give(taken);
     done(body);
   };
   if (Number(request.headers["content-length"] ?? 0) > MAX_DROPPED) {
@@ -23,19 +52,18 @@ export function readBody(request: IncomingMessage, limit: number, done: (body: B
   }
   request.on("data", (chunk: Buffer) => {
     size += chunk.length;
-    if (size > limit) {
+    if (size > limit) problem = "tooLarge";
+    else if (!problem && !budget.take(chunk.length)) problem = "noMemory";
+    else taken += chunk.length;
+    if (problem) {
+      first = undefined;
       more = undefined;
-      if (size > MAX_DROPPED) finish("tooLarge");
+      if (size > MAX_DROPPED) finish(problem);
     } else if (!first) first = chunk;
     else if (more) more.push(chunk);
     else more = [first, chunk];
   });
-  request.on("end", () => {
-    if (size > limit) finish("tooLarge");
-    else finish(more ? Buffer.concat(more, size) : (first ?? EMPTY));
-  });
+  request.on("end", () => finish(problem ?? (more ? Buffer.concat(more, size) : (first ?? EMPTY))));
   request.on("close", () => finish("aborted"));
   request.on("error", () => finish("aborted"));
 }
-
-const EMPTY = Buffer.alloc(0);

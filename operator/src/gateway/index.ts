@@ -20,6 +20,7 @@ import { Environments } from "./environments.ts";
 import { Forwarder } from "./forwarder.ts";
 import { FunctionRegistry, trimFunction } from "./function-registry.ts";
 import { LambdaApi } from "./http-api.ts";
+import { PayloadBudget } from "./http-body.ts";
 import { PackageCache } from "./package-cache.ts";
 import { EndpointSliceDirectory, type PeerDirectory } from "./peer-directory.ts";
 import { PeerServer } from "./peer-server.ts";
@@ -59,6 +60,8 @@ export interface Gateway {
 const LINGER_MS = 2_000;
 /** How long accounts whose RoleBinding is still to come hold up readiness. */
 const ACCOUNTS_MS = 10_000;
+/** A third of the memory that the chart gives the process; a payload is copied once on its way. */
+const PAYLOAD_BYTES = 256 * 1024 * 1024;
 const DRAIN_POLL_MS = 50;
 /** Lambda's longest time-out and a margin; Kubernetes ends the process earlier where its grace period is shorter. */
 const GRACE_MS = 910_000;
@@ -120,8 +123,10 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     onTick: (now) => environments.tick(now),
   });
 
+  const budget = new PayloadBudget(PAYLOAD_BYTES);
   const peerServer = new PeerServer({
     ...host,
+    budget,
     port: config.listen.peers,
     name: config.instance,
     secret: config.peerSecret,
@@ -174,6 +179,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       return peers.isSelf(name) ? undefined : name;
     },
     submit: (entry, invocation) => dispatchers.submit(entry, invocation),
+    budget,
     forwarder: new Forwarder({ peers, secret: config.peerSecret, metrics, log }),
   });
   const apiPort = await api.start();

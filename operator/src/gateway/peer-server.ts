@@ -9,7 +9,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { answerInvocation } from "./answer.ts";
 import { decodeForwarded, FORWARD_HEADER, FORWARD_PATH, type Forwarded } from "./forwarded.ts";
 import type { FunctionEntry, FunctionRegistry } from "./function-registry.ts";
-import { readBody } from "./http-body.ts";
+import { type PayloadBudget, readBody } from "./http-body.ts";
 import type { Invocation, Outcome } from "./invocation.ts";
 import { PEER_NAME, PEER_PATH, type Peers } from "./peers.ts";
 
@@ -25,6 +25,7 @@ export interface PeerServerOptions {
   submit(entry: FunctionEntry, invocation: Invocation): void;
   clock: Clock;
   log: Logger;
+  budget: PayloadBudget;
 }
 
 /** The peers' port: standing connections, and invocations that other gateways forward to the owner of the function. */
@@ -88,10 +89,23 @@ export class PeerServer {
       response.end();
       return;
     }
-    const arrivedAt = this.#options.clock.monotonic();
-    readBody(request, MAX_PAYLOAD, (payload) => {
-      if (typeof payload === "string") response.destroy();
-      else this.#invoke(new ForwardedInvocation(forwarded, payload, arrivedAt, response), forwarded.key);
+    const { clock, budget } = this.#options;
+    const arrivedAt = clock.monotonic();
+    readBody(request, MAX_PAYLOAD, budget, (payload) => {
+      if (payload === "noMemory") {
+        answerInvocation(
+          response,
+          { type: "refused", error: new KappaError("K105", "Rate Exceeded.", { details: { Reason: "CallerRateLimitExceeded" } }) },
+          forwarded,
+        );
+        return;
+      }
+      if (typeof payload === "string") {
+        response.destroy();
+        return;
+      }
+      response.once("close", () => budget.give(payload.length));
+      this.#invoke(new ForwardedInvocation(forwarded, payload, arrivedAt, response), forwarded.key);
     });
   }
 
