@@ -67,25 +67,25 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* Replicas on different nodes and zones where there are several, on one where there is one. */}}
+{{/*
+Replicas on different nodes, so that losing one does not lose them all; where there is one node, on that one. A node that is down
+does not count (nodeTaintsPolicy), nor do the pods of another revision, or an upgrade would wait for its predecessor.
+*/}}
 {{- define "kappa.spreading" -}}
 topologySpreadConstraints:
-  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
-    topologyKey: {{ . }}
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: DoNotSchedule
+    nodeTaintsPolicy: Honor
+    matchLabelKeys: [pod-template-hash]
+    labelSelector:
+      matchLabels: {{- include "kappa.selector" . | nindent 8 }}
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
     whenUnsatisfiable: ScheduleAnyway
     matchLabelKeys: [pod-template-hash]
     labelSelector:
-      matchLabels: {{- include "kappa.selector" $ | nindent 8 }}
-  {{- end }}
-affinity:
-  podAntiAffinity:
-    preferredDuringSchedulingIgnoredDuringExecution:
-      - weight: 100
-        podAffinityTerm:
-          topologyKey: kubernetes.io/hostname
-          labelSelector:
-            matchLabels: {{- include "kappa.selector" . | nindent 14 }}
+      matchLabels: {{- include "kappa.selector" . | nindent 8 }}
 {{- end }}
 
 {{/* Bytes of a quantity of memory or storage such as 512Mi, 2Gi or 500M. */}}
