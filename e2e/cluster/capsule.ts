@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { createCgroups, hierarchies, joiningCgroup, processesInCgroups, removeCgroups } from "./cgroups.ts";
+import { createCgroups, hierarchies, joiningCgroup, passControllersOn, processesInCgroups, removeCgroups } from "./cgroups.ts";
 import { ClusterError } from "./failure.ts";
 import { readIfThere } from "./files.ts";
 import { DNS_ADDRESS } from "./internet/addresses.ts";
@@ -29,6 +29,7 @@ export type Capsule = z.infer<typeof Capsule>;
 export async function startCapsule({ stateDir, logs, cgroup }: Pick<Paths, "stateDir" | "logs" | "cgroup">): Promise<Capsule> {
   const all = await hierarchies();
   await createCgroups(all, cgroup);
+  await passControllersOn(all, cgroup);
   await mkdir(logs, { recursive: true });
   const ready = join(stateDir, "capsule.ready");
   await rm(ready, { force: true });

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ClusterError } from "./failure.ts";
 import { isMissing, textSha256 } from "./files.ts";
 
 /** A mounted cgroup hierarchy: one per controller with cgroup v1, one for all with v2; hybrid systems have both kinds. */
@@ -48,15 +49,28 @@ export async function createCgroups(all: readonly Hierarchy[], name: string): Pr
       for (const file of ["cpuset.cpus", "cpuset.mems"])
         await writeFile(join(folder, file), await readFile(join(mountPoint, file), "utf8"));
     }
-    if (type === "cgroup2") await passControllersOn(mountPoint, name);
   }
 }
 
-/** With v2 the cluster's cgroup has only the controllers that the root passes on. */
-async function passControllersOn(root: string, name: string): Promise<void> {
+/**
+ * Gives the cluster's cgroup the controllers that limit processes and memory. Only needed where cgroup v2 has them: a cgroup there has no more
+ * than the root passes on.
+ */
+export async function passControllersOn(all: readonly Hierarchy[], name: string): Promise<void> {
+  const [only, ...more] = all;
+  if (only?.type !== "cgroup2" || more.length > 0) return;
+  const root = only.mountPoint;
   const controllers = (await readFile(join(root, "cgroup.controllers"), "utf8")).trim().split(" ");
-  for (const controller of controllers.filter((word) => word !== "")) {
-    for (const folder of [root, join(root, name)]) await writeFile(join(folder, "cgroup.subtree_control"), `+${controller}`);
+  try {
+    for (const controller of controllers.filter((word) => word !== "")) {
+      for (const folder of [root, join(root, name)]) await writeFile(join(folder, "cgroup.subtree_control"), `+${controller}`);
+    }
+  } catch (error) {
+    throw new ClusterError(
+      `the root cgroup ${root} passes no controllers on: ${error instanceof Error ? error.message : error}`,
+      "run on the machine itself, or in a container with the machine's cgroups (--cgroupns=host), or set KAPPA_ENGINE=docker",
+      { cause: error },
+    );
   }
 }
 

@@ -9,7 +9,7 @@ const SERVER_PORT = 8080;
 
 /** A client needs a shell: Cilium's image is on the nodes already, and with docker there is a registry. */
 const clientImage = (engine: EngineName) =>
-  engine === "podman" ? { image: CILIUM_IMAGE, imagePullPolicy: "Never" } : { image: "busybox" };
+  engine === "podman" ? { image: CILIUM_IMAGE, imagePullPolicy: "Never" } : { image: "busybox", imagePullPolicy: "IfNotPresent" };
 
 /** Succeeds when a TCP connection to $1 port $2 opens within two seconds, after the name was resolved. */
 const CONNECT = `if command -v bash >/dev/null; then exec timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"; else exec nc -z -w 2 "$1" "$2"; fi`;

@@ -45,8 +45,6 @@ export async function createKindCluster(engine: Engine, paths: Paths, configurat
     "--kubeconfig",
     paths.kubeconfig,
     "--retain",
-    "--verbosity",
-    "1",
   ];
   try {
     await engine.inside(argv, { env: engine.kindEnv, logFile, timeoutMs: 8 * 60_000 });
