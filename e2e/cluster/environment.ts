@@ -53,4 +53,4 @@ export function exportLines(variables: Readonly<Record<string, string>>): string
 }
 
 /** A word that the shell takes as it is. */
-export const shellQuoted = (text: string) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+const shellQuoted = (text: string) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

@@ -2,7 +2,7 @@ import { CLUSTER_NAME, type Ports } from "./settings.ts";
 
 /** Node ports that lead from the host's loopback into the cluster (see {@link Ports}). */
 export const GATEWAY_NODE_PORT = 30080;
-export const SPARE_NODE_PORT = 30090;
+const SPARE_NODE_PORT = 30090;
 
 /** A file or folder of the machine that a node sees. */
 type Mount = { readonly hostPath: string; readonly containerPath: string; readonly readOnly?: boolean };

@@ -25,7 +25,7 @@ export async function removeCluster(paths: Paths): Promise<void> {
   const containers = await dockerContainers();
   if (containers.length > 0) await attempt(["docker", "rm", "--force", "--volumes", ...containers]);
   // Fails while another kind cluster uses it, which is right; kind makes it again.
-  if (state?.engine === "docker") await attempt(["docker", "network", "rm", "kind"]);
+  if (containers.length > 0 || state?.engine === "docker") await attempt(["docker", "network", "rm", "kind"]);
   // After a boot the recorded ids are other processes'.
   const recorded = state?.bootId === (await currentBoot()) ? state : undefined;
   for (const process of recorded?.processes ?? []) await end(process);

@@ -108,7 +108,7 @@ export function olderThan(a: string, b: string): boolean {
 }
 
 /** Finds out everything in {@link Facts}. */
-export async function gatherFacts(engine: EngineName, folders: readonly string[]): Promise<Facts> {
+async function gatherFacts(engine: EngineName, folders: readonly string[]): Promise<Facts> {
   const osRelease = (await readIfThere("/etc/os-release")) ?? "";
   const field = (name: string) => new RegExp(`^${name}="?([^"\n]*)"?$`, "m").exec(osRelease)?.[1]?.split(" ") ?? [];
   const free: Record<string, number> = {};

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { fileSha256 } from "../files.ts";
 import { run } from "../run.ts";
-import { imageConfigDocument, writeImageArchive } from "./archive.ts";
+import { imageArchitecture, imageConfigDocument, writeImageArchive } from "./archive.ts";
 import { writeLayer } from "./layer.ts";
 
 const folder = async () => {
@@ -56,5 +56,6 @@ test("images that share a layer store it once, and each names its layers by dige
 });
 
 test("an image's configuration names the processor in the registry's words", () => {
+  expect([imageArchitecture("x64"), imageArchitecture("arm64")]).toEqual(["amd64", "arm64"]);
   expect(JSON.parse(imageConfigDocument({}, [], "arm64"))).toMatchObject({ architecture: "arm64", os: "linux" });
 });
