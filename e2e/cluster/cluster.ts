@@ -39,7 +39,7 @@ async function whyAbsent(state: State | undefined): Promise<string | undefined> 
 export type NodeInfo = { readonly name: string; readonly address: string | undefined; readonly role: "control-plane" | "worker" };
 
 /** The nodes as the engine knows them. */
-export async function nodesOf({ engine }: Pick<Cluster, "engine">): Promise<NodeInfo[]> {
+async function nodesOf({ engine }: Pick<Cluster, "engine">): Promise<NodeInfo[]> {
   const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
   return Promise.all(
     NODES.map(async (name) => {
