@@ -271,6 +271,23 @@ describe("an obstacle", () => {
     expect(obstacle({}, of).status).toMatchObject({ state: "Failed", stateReasonCode: "InvalidConfiguration" });
   });
 
+  test.each([
+    ["a VPC, which must never become the public placement", { vpcConfig: { subnetIds: ["private"] } }, "Remove spec.vpcConfig"],
+    ["security groups alone", { vpcConfig: { securityGroupIds: ["db"] } }, "Remove spec.vpcConfig"],
+    ["layers", { layers: ["arn:aws:lambda:us-east-1:111111111111:layer:l:1"] }, "remove spec.layers"],
+    ["a RuntimeClass", { runtimeClassName: "gvisor" }, "Remove spec.runtimeClassName"],
+  ])("is %s, told with what to remove", (_, spec, remedy) => {
+    expect(obstacle({}, fn({ spec })).status).toMatchObject({
+      state: "Failed",
+      stateReasonCode: "InvalidConfiguration",
+      stateReason: expect.stringContaining(remedy),
+    });
+  });
+
+  test("is no VPC when its lists are empty, as the aws-cli takes a function out of one", () => {
+    expect(findObstacle(view(fn({ spec: { vpcConfig: { subnetIds: [], securityGroupIds: [] } } })))).toBeUndefined();
+  });
+
   test("is a runtime that is not installed, told with those that are", () => {
     const { status } = obstacle({}, fn({ spec: { runtime: "java17" } }));
     expect(status).toMatchObject({

@@ -74,6 +74,33 @@ export interface Decision {
   notice?: Notice;
 }
 
+/**
+ * What the schema takes and this version does not carry out although the function relies on it. Running it without would be worse
+ * than not running it: a function that asks for a VPC must not find itself in the public placement.
+ */
+const UNSERVED: readonly { asked: (spec: LambdaFunction["spec"]) => boolean; message: string }[] = [
+  {
+    asked: ({ code }) => code.image !== undefined,
+    message:
+      "Functions from container images are recorded but not run by this version of Kappa. Give the code as inline, zip, configMap, object or url.",
+  },
+  {
+    asked: ({ vpcConfig }) => (vpcConfig?.subnetIds?.length ?? 0) > 0 || (vpcConfig?.securityGroupIds?.length ?? 0) > 0,
+    message:
+      "Functions in a VPC are recorded but not run by this version of Kappa, which has the public placement only. Remove spec.vpcConfig.",
+  },
+  {
+    asked: ({ layers }) => (layers?.length ?? 0) > 0,
+    message:
+      "Functions with layers are recorded but not run by this version of Kappa. Put what the layers hold into the package and remove spec.layers.",
+  },
+  {
+    asked: ({ runtimeClassName }) => runtimeClassName !== undefined,
+    message:
+      "A RuntimeClass of a function's own is not set up by this version of Kappa. Remove spec.runtimeClassName; the chart's environments.runtimeClassName sets one for all.",
+  },
+];
+
 /** The reason not to look at the code at all, if there is one. */
 export function findObstacle(view: FunctionView): Obstacle | undefined {
   const { fn, account } = view;
@@ -90,13 +117,9 @@ export function findObstacle(view: FunctionView): Obstacle | undefined {
       reason: Reason.nameConflict,
       message: `Function ${view.nameHeldBy} of this namespace has the name ${functionNameOf(fn)} already. Delete one of the two, or create this one with another spec.functionName.`,
     };
-  if (fn.spec.code.image !== undefined)
-    return {
-      reason: Reason.notSupported,
-      failureCode: LastUpdateStatusReasonCode.invalidConfiguration,
-      message:
-        "Functions from container images are recorded but not run by this version of Kappa. Give the code as inline, zip, configMap, object or url.",
-    };
+  const unserved = UNSERVED.find(({ asked }) => asked(fn.spec));
+  if (unserved)
+    return { reason: Reason.notSupported, failureCode: LastUpdateStatusReasonCode.invalidConfiguration, message: unserved.message };
   if (fn.spec.runtime === undefined || !view.runtimes.includes(fn.spec.runtime))
     return {
       reason: Reason.notSupported,
