@@ -29,7 +29,6 @@ export type Capsule = z.infer<typeof Capsule>;
 export async function startCapsule({ stateDir, logs, cgroup }: Pick<Paths, "stateDir" | "logs" | "cgroup">): Promise<Capsule> {
   const all = await hierarchies();
   await createCgroups(all, cgroup);
-  await passControllersOn(all, cgroup);
   await mkdir(logs, { recursive: true });
   const ready = join(stateDir, "capsule.ready");
   await rm(ready, { force: true });
@@ -41,7 +40,6 @@ export async function startCapsule({ stateDir, logs, cgroup }: Pick<Paths, "stat
     "--mount",
     "--pid",
     "--net",
-    "--cgroup",
     "--fork",
     "--",
     "sh",
@@ -50,7 +48,8 @@ export async function startCapsule({ stateDir, logs, cgroup }: Pick<Paths, "stat
     DNS_ADDRESS,
     ...mounts,
   ];
-  const child = spawn("sh", [...joiningCgroup(all, cgroup), ...unshare], {
+  const inNamespace = ["unshare", "--cgroup", "--", "sh", ...joiningCgroup(all, cgroup), ...unshare];
+  const child = spawn("sh", [...joiningCgroup(all, cgroup, true), ...inNamespace], {
     cwd: "/",
     detached: true,
     stdio: ["ignore", log, log],
@@ -64,7 +63,7 @@ export async function startCapsule({ stateDir, logs, cgroup }: Pick<Paths, "stat
   if (child.pid === undefined) throw new ClusterError("unshare could not be started", "install util-linux");
   const pid = child.pid;
   try {
-    return await waitFor(
+    const capsule = await waitFor(
       "the capsule",
       20_000,
       async () => {
@@ -76,7 +75,10 @@ export async function startCapsule({ stateDir, logs, cgroup }: Pick<Paths, "stat
       },
       50,
     );
+    await passControllersOn(all, cgroup);
+    return capsule;
   } catch (error) {
+    if (error instanceof ClusterError) throw error;
     throw new ClusterError(
       `the cluster's namespaces could not be set up: ${error instanceof Error ? error.message : error}\n${(await readIfThere(logFile)) ?? ""}`,
       "run as root on a machine that allows new namespaces (CAP_SYS_ADMIN), then again",

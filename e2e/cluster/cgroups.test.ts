@@ -26,6 +26,11 @@ test("a process joins every hierarchy before it becomes the command, and the lea
   );
 });
 
+test("a namespace takes the cluster's cgroup as its root, not the leaf", () => {
+  const [, script] = joiningCgroup(parseHierarchies(HYBRID), "kappa-1", true);
+  expect(script).toContain("/sys/fs/cgroup/unified/kappa-1/cgroup.procs");
+});
+
 test("two state folders never share a cgroup, and one always has the same", () => {
   expect(cgroupName("/a/kappa")).toBe(cgroupName("/a/kappa"));
   expect(cgroupName("/a/kappa")).not.toBe(cgroupName("/b/kappa"));

@@ -74,9 +74,12 @@ export async function passControllersOn(all: readonly Hierarchy[], name: string)
   }
 }
 
-/** Arguments for sh(1) that make it join the cluster's cgroup and become the command that follows them. */
-export function joiningCgroup(all: readonly Hierarchy[], name: string): string[] {
-  const files = all.map(({ mountPoint, type }) => join(mountPoint, name, ...(type === "cgroup2" ? [LEAF] : []), "cgroup.procs"));
+/**
+ * Arguments for sh(1) that make it join the cluster's cgroup and become the command that follows them. `top`: the cgroup itself also where
+ * processes may not stay in it, for the moment in which a namespace takes it as its root.
+ */
+export function joiningCgroup(all: readonly Hierarchy[], name: string, top = false): string[] {
+  const files = all.map(({ mountPoint, type }) => join(mountPoint, name, ...(type === "cgroup2" && !top ? [LEAF] : []), "cgroup.procs"));
   return ["-c", `${files.map((file) => `echo $$ >${file}`).join("; ")}; exec "$@"`, "kappa"];
 }
 
