@@ -13,18 +13,12 @@ import { NODES } from "./settings.ts";
 const ARCHIVE_LABEL = "kappa.dev/archive-sha256";
 const Manifest = z.array(z.object({ RepoTags: z.array(z.string()).nullable() }));
 
-/** containerd's name for an image: a bare `kappa/operator:1` gets the default registry in front, as in every reference to it. */
-export function canonicalImageName(name: string): string {
-  const [first, ...rest] = name.split("/");
-  const host = first ?? "";
-  if (rest.length === 0) return `docker.io/library/${name}`;
-  return host.includes(".") || host.includes(":") || host === "localhost" ? name : `docker.io/${name}`;
-}
-
-/** The names of images in `ctr images list --quiet` output that an archive has but the node lacks. */
-export function missingImages(wanted: readonly string[], listed: string): string[] {
-  const there = new Set(listed.split("\n").map((line) => line.trim()));
-  return wanted.map(canonicalImageName).filter((name) => !there.has(name));
+/** The names under which a node has an image: its own, and for one without a host the same with the default registry in front. */
+export function namesOnNode(name: string, listed: string): string[] {
+  return listed
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((there) => there === name || there.endsWith(`/${name}`));
 }
 
 /**
@@ -41,11 +35,13 @@ export async function loadArchives(engine: Engine, paths: Paths, archives: reado
     const onNode = (node: string, args: readonly string[]) => engine.containers(["exec", node, "ctr", "--namespace", "k8s.io", ...args]);
     const load = async (node: string) => {
       const listed = await onNode(node, ["images", "list", "--quiet", `labels."${ARCHIVE_LABEL}"==${sha256}`]);
-      const missing = missingImages(names, listed);
-      if (missing.length === 0) return `${names.join(" ")}: ${node} has it`;
+      if (names.every((name) => namesOnNode(name, listed).length > 0)) return `${names.join(" ")}: ${node} has it`;
       await handOver(archive, shared);
       await onNode(node, ["images", "import", "--all-platforms", `${EXCHANGE_IN_NODE}/${sha256}.tar`]);
-      for (const name of names) await onNode(node, ["images", "label", canonicalImageName(name), `${ARCHIVE_LABEL}=${sha256}`]);
+      const imported = await onNode(node, ["images", "list", "--quiet"]);
+      for (const name of names.flatMap((wanted) => namesOnNode(wanted, imported))) {
+        await onNode(node, ["images", "label", name, `${ARCHIVE_LABEL}=${sha256}`]);
+      }
       return `${names.join(" ")}: loaded into ${node}`;
     };
     try {
