@@ -559,8 +559,11 @@ def handler(event, context):
     expect((await link.invoke("many lines")).json).toBe("many lines");
     const { readFile } = await import("node:fs/promises");
     const status = await readFile(`/proc/${await agent.pid()}/status`, "utf8");
-    expect(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1])).toBeLessThan(200_000);
-    expect(await agent.output("LOGS DROPPED")).toMatch(/LOGS DROPPED RequestId: [\w-]+ Records: \d+ Bytes: \d+/);
+    const dropped = await agent.output("LOGS DROPPED");
+    expect(dropped).toMatch(/LOGS DROPPED RequestId: [\w-]+ Records: \d+ Bytes: \d+/);
+    const droppedKb = [...agent.stdout.matchAll(/LOGS DROPPED .* Bytes: (\d+)/g)].reduce((sum, [, bytes]) => sum + Number(bytes) / 1024, 0);
+    // An agent that kept what it drops would grow by all of it; one that does not is above its start by what the collector has yet to free.
+    expect(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1])).toBeLessThan(150_000 + droppedKb / 4);
     expect(agent.stdout.length).toBeLessThan(64 * 1024 * 1024);
   });
 
