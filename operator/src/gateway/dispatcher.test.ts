@@ -608,3 +608,17 @@ describe("an agent is refused", () => {
     expect((await t.connectPod(found, "assigned")).closed).toBe(CloseCode.duplicate);
   });
 });
+
+test.each(["before", "after"])("a pod of another namespace never serves a function, shown %s it", async (order) => {
+  const t = setup();
+  if (order === "before") t.put();
+  const identity = { namespace: "other", podName: "trojan", podUid: "uid-trojan", assignmentId: "uid-of-f/$LATEST/1" };
+  t.watch(identity);
+  t.put();
+  const agents = [await t.connectPod(identity, "assigned"), await t.connectPod({ ...identity }, "unassigned")];
+  t.invoke("a");
+  await t.pass(1_000);
+  expect(agents.flatMap((agent) => agent.sent)).toEqual([]);
+  expect(t.environments.packageOf(identity)).toBeUndefined();
+  expect(t.created).toHaveLength(1);
+});

@@ -104,7 +104,7 @@ export class Environment {
   ) {
     this.identity = identity;
     this.key = `${identity.namespace}/${identity.podName}`;
-    this.functionUid = identity.assignmentId.slice(0, identity.assignmentId.indexOf("/"));
+    this.functionUid = functionUidOf(identity);
     this.runnable = is.runnable;
     this.#deps = deps;
     this.since = deps.clock.monotonic();
@@ -365,6 +365,11 @@ export class Environment {
     else if (kind === "package") this.#host?.startFailed(this, { why: "package", errorType, message });
     else this.#host?.startFailed(this, { why: "refused" });
   }
+}
+
+/** The function of an assignment. */
+export function functionUidOf({ assignmentId }: EnvironmentIdentity): string {
+  return assignmentId.slice(0, assignmentId.indexOf("/"));
 }
 
 const NO_DETAIL = {

@@ -6,7 +6,7 @@ import type { Logger } from "../telemetry/log.ts";
 import type { AgentConnection, AgentHost, AgentListener } from "./agent-server.ts";
 import type { AgentIdentity } from "./agent-tokens.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { Environment, type EnvironmentDeps, type EnvironmentIdentity } from "./environment.ts";
+import { Environment, type EnvironmentDeps, type EnvironmentIdentity, functionUidOf } from "./environment.ts";
 import type { FunctionEntry, FunctionRegistry, Runnable } from "./function-registry.ts";
 import { type Pod, podCondition } from "./pod.ts";
 import type { PodWriter } from "./pod-writer.ts";
@@ -111,11 +111,11 @@ export class Environments implements AgentHost {
     if (environment.connected) return { refused: CloseCode.duplicate, why: "the pod is connected already" };
     if (hello.assignmentId !== undefined && hello.assignmentId !== environment.identity.assignmentId)
       return { refused: CloseCode.unauthorized, why: "the pod was made for another assignment" };
-    const { suspects, registry, membersFor } = this.#options;
+    const { suspects, membersFor } = this.#options;
     suspects.clear(environment.nodeName);
     suspects.heard(environment.nodeName);
     return {
-      members: membersFor(registry.byUid(environment.functionUid)?.key ?? environment.key),
+      members: membersFor(this.#functionOf(environment)?.key ?? environment.key),
       take: (connection) => {
         // Another one may have come while this one was being looked at.
         if (environment.connected) connection.close(CloseCode.duplicate, "the pod is connected already");
@@ -132,12 +132,12 @@ export class Environments implements AgentHost {
 
   /** Tells every agent which gateways there are now. */
   announceMembers(): void {
-    const { registry, membersFor } = this.#options;
+    const { membersFor } = this.#options;
     for (const environment of this.#byPod.values()) {
       if (!environment.connected) continue;
       environment.tell({
         type: FrameType.welcome,
-        header: { members: membersFor(registry.byUid(environment.functionUid)?.key ?? environment.key) },
+        header: { members: membersFor(this.#functionOf(environment)?.key ?? environment.key) },
       });
     }
   }
@@ -145,7 +145,7 @@ export class Environments implements AgentHost {
   /** Time has passed: for those whose function is not known; the others hear it from their dispatcher. */
   tick(now: number): void {
     for (const environment of this.#byPod.values()) {
-      if (!this.#options.registry.byUid(environment.functionUid)) environment.tick(now);
+      if (!this.#functionOf(environment)) environment.tick(now);
       if (environment.phase === "gone") this.#forget(environment);
     }
     this.#replaceUnacknowledged(now);
@@ -205,7 +205,7 @@ export class Environments implements AgentHost {
   }
 
   #add(identity: EnvironmentIdentity, expected: number, runnable?: Runnable): Environment {
-    const entry = this.#options.registry.byUid(identity.assignmentId.slice(0, identity.assignmentId.indexOf("/")));
+    const entry = this.#functionOf({ identity, functionUid: functionUidOf(identity) });
     const dispatcher = entry && this.#options.dispatcherOf(entry);
     const environment = new Environment(identity, { owned: dispatcher?.owned ?? false, runnable, expectedMs: expected }, this.#deps);
     this.#byPod.set(environment.key, environment);
@@ -216,11 +216,20 @@ export class Environments implements AgentHost {
 
   #attach(entry: FunctionEntry): void {
     for (const environment of this.#byPod.values()) {
-      if (environment.functionUid !== entry.uid || environment.attached) continue;
+      if (environment.attached || this.#functionOf(environment)?.uid !== entry.uid) continue;
       const dispatcher = this.#options.dispatcherOf(entry);
       dispatcher.add(environment);
       environment.apply({ type: "owned", owned: dispatcher.owned });
     }
+  }
+
+  /**
+   * The function that a pod was made for. One of another namespace does not count: whoever may make pods in a namespace can write any
+   * annotation on them, and would be given the code, the variables and the events of somebody else's function.
+   */
+  #functionOf({ identity, functionUid }: Pick<Environment, "identity" | "functionUid">): FunctionEntry | undefined {
+    const entry = this.#options.registry.byUid(functionUid);
+    return entry?.namespace === identity.namespace ? entry : undefined;
   }
 
   #end(environment: Environment): void {

@@ -75,6 +75,23 @@ test("an expired value is served while its source is away, but not beyond its st
   await expect(gone).rejects.toThrow(SourceAway);
 });
 
+test("while its source does not answer, nobody waits for it but the first, and it is believed as soon as it answers", async () => {
+  const s = setup({ maxPending: 1 });
+  await loaded(s);
+  vi.advanceTimersByTime(100);
+  expect(s.cache.get("k", "k")).toBe(1);
+  await vi.advanceTimersByTimeAsync(850);
+  s.call(1).answer.reject(new SourceAway());
+  await vi.advanceTimersByTimeAsync(99);
+  expect(s.cache.get("k", "k")).toBe(1);
+  expect(s.cache.get("k", "k")).toBe(1);
+  expect(s.calls).toHaveLength(3);
+  s.call(2).answer.reject(new Error("no such token"));
+  await vi.advanceTimersByTimeAsync(0);
+  void Promise.resolve(s.cache.get("k", "k")).catch(() => {});
+  expect(s.calls).toHaveLength(4);
+});
+
 test("a source that answers no is believed, whatever was known before", async () => {
   const s = setup();
   await loaded(s);

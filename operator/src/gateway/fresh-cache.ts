@@ -25,6 +25,8 @@ export interface FreshCacheOptions<I, V> {
 interface Entry<V> {
   value?: { v: V; at: number };
   pending?: Promise<V>;
+  /** When the last load failed because the source is away. */
+  awayAt?: number;
 }
 
 /**
@@ -44,9 +46,12 @@ export class FreshCache<I, V> {
   get(key: string, input: I): V | Promise<V> {
     const entry = this.#entries.get(key);
     if (entry?.value) {
-      const age = this.#options.clock.monotonic() - entry.value.at;
-      const { refreshMs, expireMs } = this.#options.lifetime(entry.value.v);
-      if (age < expireMs) {
+      const now = this.#options.clock.monotonic();
+      const age = now - entry.value.at;
+      const { refreshMs, expireMs, staleMs } = this.#options.lifetime(entry.value.v);
+      // A source that does not answer would hold up each caller for as long as a load may take; it is asked again in the background.
+      const isAway = entry.awayAt !== undefined && now - entry.awayAt < expireMs;
+      if (age < (isAway ? staleMs : expireMs)) {
         if (age >= refreshMs && !entry.pending && this.#pending < this.#options.maxPending) this.#load(key, entry, input).catch(() => {});
         return entry.value.v;
       }
@@ -74,6 +79,7 @@ export class FreshCache<I, V> {
       .then(
         (v) => {
           entry.value = { v, at: this.#options.clock.monotonic() };
+          delete entry.awayAt;
           // To the end: eviction takes what was loaded longest ago.
           if (this.#entries.delete(key)) this.#entries.set(key, entry);
           return v;
@@ -91,6 +97,7 @@ export class FreshCache<I, V> {
   #failed(key: string, entry: Entry<V>, error: unknown): V {
     const { value } = entry;
     if (value && this.#options.staleOn(error)) {
+      entry.awayAt = this.#options.clock.monotonic();
       const age = this.#options.clock.monotonic() - value.at;
       if (age < this.#options.lifetime(value.v).staleMs) return value.v;
     }

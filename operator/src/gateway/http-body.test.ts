@@ -56,6 +56,16 @@ test("beyond what may be held the next one is refused, until something is given 
   expect(taken.outcomes).toEqual([Buffer.from("1234")]);
 });
 
+test("a body that is refused gives back what it took, and no more", () => {
+  const budget = new PayloadBudget(10);
+  const refused = read(100, budget);
+  refused.data("1234", "12345678", "12345678");
+  refused.request.emit("end");
+  expect(refused.outcomes).toEqual(["noMemory"]);
+  expect(budget.take(11)).toBe(false);
+  expect(budget.take(10)).toBe(true);
+});
+
 test("a caller that breaks off is told apart, and holds nothing", () => {
   const { request, outcomes, data, budget } = read(100, new PayloadBudget(10));
   data("1234567890");

@@ -53,8 +53,11 @@ export function readBody(request: IncomingMessage, limit: number, budget: Payloa
   request.on("data", (chunk: Buffer) => {
     size += chunk.length;
     if (size > limit) problem = "tooLarge";
-    else if (!problem && !budget.take(chunk.length)) problem = "noMemory";
-    else taken += chunk.length;
+    else if (!problem) {
+      // What was not taken must not be given back, or the budget would grow with every body that it refuses.
+      if (budget.take(chunk.length)) taken += chunk.length;
+      else problem = "noMemory";
+    }
     if (problem) {
       first = undefined;
       more = undefined;
