@@ -123,6 +123,28 @@ describe("checkPackage refuses", () => {
     expect(checkPackage(many, ARCHIVE)).toHaveLength(1);
   });
 
+  test("folders without end, in names that no entry has", () => {
+    const deep = archive(...Array.from({ length: 60 }, (_, index) => file(`${index}/${"a/".repeat(1900)}x`)));
+    expect(checkPackage(deep, ARCHIVE)).toMatchObject([{ code: "K201" }]);
+  });
+
+  test("links that would have to be followed for hours", () => {
+    const step = (index: number) => link(`l${index}`, `${"a/".repeat(800)}${"../".repeat(800)}l${index + 1}`);
+    const links = archive(
+      ...Array.from({ length: 1000 }, (_, index) => step(index)).map((each, i) => (i % 38 === 37 ? link(each.name, "end") : each)),
+    );
+    const start = performance.now();
+    expect(checkPackage(links, ARCHIVE)).toMatchObject([{ code: "K206" }]);
+    expect(performance.now() - start).toBeLessThan(5_000);
+  });
+
+  test("but not the links of a large package", () => {
+    const links = Array.from({ length: 20_000 }, (_, index) =>
+      link(`node_modules/some-package-${index}/node_modules/.bin/tool`, "../tool/bin/tool.js"),
+    );
+    expect(checkPackage(archive(...links), ARCHIVE)).toEqual([]);
+  });
+
   test("with at most ten findings, however many there are", () => {
     expect(codes(...Array.from({ length: 50 }, (_, index) => file(`../${index}`)))).toHaveLength(10);
   });

@@ -28,6 +28,12 @@ export const MAX_LINK_BYTES = 4_096;
 /** Links followed before a chain counts as endless (Linux's MAXSYMLINKS). */
 const MAX_LINK_DEPTH = 40;
 
+/**
+ * Path segments looked at while links are followed, over the whole package. Tens of thousands of ordinary links need a tenth of it;
+ * links that are made to lead through each other would keep the controller busy for hours.
+ */
+const MAX_LINK_WORK = 20_000_000;
+
 /** Deflate codes at most 258 bytes in two bits, so no stream grows more than this many times (zlib's technical notes). */
 const MAX_DEFLATE_RATIO = 1032;
 
@@ -184,6 +190,9 @@ function checkTree(entries: readonly PackageEntry[]): PackageFinding[] {
   const checkedFolders = new Set<string>();
   for (const [path, entry] of kinds) {
     const conflict = conflictingParent(path, kinds, checkedFolders);
+    // Folders that are only named by what is in them cost an inode as well, and one name can hold two thousand.
+    if (checkedFolders.size > MAX_ENTRIES)
+      return [{ code: "K201", message: `The package has more than ${MAX_ENTRIES} folders; at most so many are unpacked` }];
     if (conflict !== undefined)
       findings.push({
         code: conflict.isSymlink ? "K202" : "K206",
@@ -191,9 +200,11 @@ function checkTree(entries: readonly PackageEntry[]): PackageFinding[] {
       });
   }
   if (findings.length > 0) return findings;
+  const work = { left: MAX_LINK_WORK };
   for (const [path, entry] of kinds) {
     if (!entry.isSymlink) continue;
-    const why = whyLinkLeaves(path, kinds);
+    const why = whyLinkLeaves(path, kinds, work);
+    if (work.left < 0) return [{ code: "K206", message: "The links of the package are too many, or lead through too many folders" }];
     if (why !== undefined) findings.push({ code: "K202", message: `Link ${JSON.stringify(entry.name)} ${why}` });
   }
   return findings;
@@ -213,14 +224,16 @@ function conflictingParent(path: string, kinds: ReadonlyMap<string, PackageEntry
 
 /**
  * Follows the link at `path` as the kernel would, through every other link, with `..` taken after links are resolved.
+ * @param work what may still be done for all links together; it goes below zero when that was not enough to tell
  * @returns why it does not stay below the root, or undefined when it does; a target that does not exist is no reason
  */
-function whyLinkLeaves(path: string, kinds: ReadonlyMap<string, PackageEntry>): string | undefined {
+function whyLinkLeaves(path: string, kinds: ReadonlyMap<string, PackageEntry>, work: { left: number }): string | undefined {
   const rest = path.split("/");
   const at: string[] = [];
   for (let depth = 0; ; ) {
     const segment = rest.shift();
-    if (segment === undefined) return undefined;
+    work.left -= at.length + 1;
+    if (segment === undefined || work.left < 0) return undefined;
     if (segment === "" || segment === ".") continue;
     if (segment === "..") {
       if (at.pop() === undefined) return "points out of the package";

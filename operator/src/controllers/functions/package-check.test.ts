@@ -112,6 +112,14 @@ describe("checkPackageFile", () => {
     expect(await codeOf(patched(good(), CENTRAL, 10, 93, 2))).toBe("K206");
   });
 
+  test("refuses a directory that would fill the memory", async () => {
+    const comment = "c".repeat(60_000);
+    const commented = Object.fromEntries(
+      Array.from({ length: 600 }, (_, index): [string, Zippable[string]] => [`f${index}`, [text("x"), { comment }]]),
+    );
+    expect(await codeOf(zip(commented))).toBe("K201");
+  });
+
   test("refuses the same name twice", async () => {
     const twice = zip({ "aa.py": text("1"), "ab.py": text("2") });
     const name = twice.lastIndexOf("ab.py");

@@ -18,6 +18,12 @@ import {
 } from "../../domain/package-rules.ts";
 
 /**
+ * Names, extra fields and comments of all entries, bytes: they are held in memory while a package is checked. The largest `node_modules`
+ * have a quarter of it; an archive that is little else could end the controller.
+ */
+const MAX_DIRECTORY_BYTES = 32 * 1024 * 1024;
+
+/**
  * Checks a package on disk against every rule, then inflates it with a running limit and compares each entry with its checksum.
  * Nothing is written and no entry is held in memory.
  * @throws KappaError K200, K201, K202 or K206 that says what is wrong
@@ -53,7 +59,13 @@ async function readEntries(zip: ZipFile): Promise<ReadEntry[]> {
   // Before millions of records of a hostile archive become objects.
   if (zip.entryCount > MAX_ENTRIES) throw new KappaError("K201", tooManyEntries(zip.entryCount));
   const entries: ReadEntry[] = [];
-  for await (const entry of zip.eachEntry()) entries.push({ entry, facts: factsOf(entry) });
+  let bytes = 0;
+  for await (const entry of zip.eachEntry()) {
+    bytes += entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
+    if (bytes > MAX_DIRECTORY_BYTES)
+      throw new KappaError("K201", `The names of the package's entries have more than ${MAX_DIRECTORY_BYTES} bytes`);
+    entries.push({ entry, facts: factsOf(entry) });
+  }
   return entries;
 }
 
