@@ -17,6 +17,8 @@ export interface AccountSink {
 
 interface Account {
   id: string;
+  /** API server's creation time and the UID: of two namespaces with one id the older has it, as the controller decides it. */
+  age: string;
   pods: Reflector<Pod>;
   keys: Reflector<AccessKeySecret>;
 }
@@ -87,24 +89,34 @@ export class Accounts {
     const id = metadata.annotations?.[Annotation.accountId];
     // The controller writes the id a moment after the label was set.
     if (id === undefined || !ACCOUNT_ID.test(id) || metadata.deletionTimestamp !== undefined) return;
+    const age = `${metadata.creationTimestamp ?? ""} ${metadata.uid ?? ""}`;
     const known = this.#accounts.get(namespace);
     if (known) {
       if (known.id === id) return;
-      this.#byId.delete(known.id);
+      const former = known.id;
       known.id = id;
+      known.age = age;
+      this.#index(former);
     } else {
-      this.#accounts.set(namespace, this.#watch(namespace, id));
+      this.#accounts.set(namespace, this.#watch(namespace, id, age));
     }
-    const other = this.#byId.get(id);
-    if (other !== undefined && other !== namespace)
-      this.#options.log.error(
-        { accountId: id, namespaces: [other, namespace] },
-        "two namespaces have one account id; ARNs lead to the second",
-      );
-    this.#byId.set(id, namespace);
+    this.#index(id);
   }
 
-  #watch(namespace: string, id: string): Account {
+  /** Finds the namespace that an account id stands for. */
+  #index(id: string): void {
+    const holders = [...this.#accounts].filter(([, account]) => account.id === id).sort(([, a], [, b]) => (a.age < b.age ? -1 : 1));
+    const [oldest] = holders;
+    if (oldest) this.#byId.set(id, oldest[0]);
+    else this.#byId.delete(id);
+    if (holders.length > 1)
+      this.#options.log.error(
+        { accountId: id, namespaces: holders.map(([namespace]) => namespace) },
+        "several namespaces have one account id; ARNs lead to the oldest",
+      );
+  }
+
+  #watch(namespace: string, id: string, age: string): Account {
     const { client, sink, log, clock } = this.#options;
     const pods = new Reflector<Pod>(client, {
       resource: Resources.pod,
@@ -125,14 +137,14 @@ export class Accounts {
     keys.subscribe(({ type, object }) => (type === "upsert" ? sink.putKey(object) : sink.removeKey(object)));
     pods.start();
     keys.start();
-    return { id, pods, keys };
+    return { id, age, pods, keys };
   }
 
   #remove(namespace: string): void {
     const account = this.#accounts.get(namespace);
     if (!account) return;
     this.#accounts.delete(namespace);
-    if (this.#byId.get(account.id) === namespace) this.#byId.delete(account.id);
+    this.#index(account.id);
     const { sink, log } = this.#options;
     for (const secret of account.keys.list()) sink.removeKey(secret);
     for (const pod of account.pods.list()) sink.removePod(pod);

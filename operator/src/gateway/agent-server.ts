@@ -72,6 +72,10 @@ export interface AgentServerOptions {
 const HELLO_MS = 5_000;
 /** Connections that have not proven themselves, at once: user code can dial too. */
 const MAX_STRANGERS = 512;
+/** Of these from one address: a pod has one agent, and what else runs in it must not take every place. */
+const MAX_STRANGERS_OF_ADDRESS = 64;
+/** Largest hello, bytes, with what the WebSocket adds: its token is the only long part. */
+const MAX_HELLO = 64 * 1024;
 /** An agent is asked after this silence, and given up after that one. */
 const PING_MS = 2_000;
 const SILENT_MS = 5_000;
@@ -83,7 +87,9 @@ export class AgentServer {
   readonly #sockets: WebSocketServer;
   readonly #pings: PingSweep;
   readonly #connections = new Set<WebSocket>();
-  #strangers = 0;
+  /** How many strangers there are, by address. */
+  readonly #strangers = new Map<string, number>();
+  #strangerCount = 0;
 
   constructor(options: AgentServerOptions) {
     this.#options = options;
@@ -136,22 +142,45 @@ export class AgentServer {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", () => socket.destroy());
     if (request.url !== CONNECT_PATH) refuseUpgrade(socket, "404 Not Found");
-    else if (this.#strangers >= MAX_STRANGERS) refuseUpgrade(socket, "503 Service Unavailable");
-    else this.#sockets.handleUpgrade(request, socket, head, (ws) => this.#stranger(ws));
+    else if (!this.#hasRoom(addressOf(request))) refuseUpgrade(socket, "503 Service Unavailable");
+    else this.#sockets.handleUpgrade(request, socket, head, (ws) => this.#stranger(ws, socket, addressOf(request)));
+  }
+
+  #hasRoom(address: string): boolean {
+    return this.#strangerCount < MAX_STRANGERS && (this.#strangers.get(address) ?? 0) < MAX_STRANGERS_OF_ADDRESS;
+  }
+
+  #countStranger(address: string, change: 1 | -1): void {
+    this.#strangerCount += change;
+    const count = (this.#strangers.get(address) ?? 0) + change;
+    if (count === 0) this.#strangers.delete(address);
+    else this.#strangers.set(address, count);
   }
 
   /** A connection whose first frame has to say who it is. */
-  #stranger(socket: WebSocket): void {
+  #stranger(socket: WebSocket, raw: Duplex, address: string): void {
     const { clock, log } = this.#options;
-    this.#strangers++;
+    this.#countStranger(address, 1);
     let settled = false;
     const settle = () => {
       if (settled) return;
       settled = true;
-      this.#strangers--;
+      this.#countStranger(address, -1);
       cancel();
+      raw.off("data", limit);
     };
-    const cancel = clock.setTimeout(() => socket.close(CloseCode.protocolError, "no hello came"), HELLO_MS);
+    // A message as large as an agent may send is not collected for somebody who has not said who he is.
+    let received = 0;
+    const limit = (chunk: Buffer) => {
+      received += chunk.length;
+      if (received > MAX_HELLO) socket.terminate();
+    };
+    raw.on("data", limit);
+    const cancel = clock.setTimeout(() => {
+      socket.close(CloseCode.protocolError, "no hello came");
+      // Whoever stays silent may as well not answer the close, and would keep the place of another.
+      clock.setTimeout(() => socket.terminate(), 1_000);
+    }, HELLO_MS);
     socket.on("error", (err) => log.debug({ err }, "an agent's connection failed"));
     socket.once("close", settle);
     socket.once("message", (data) => {
@@ -279,6 +308,10 @@ function readHello(data: RawData): Hello | string {
   } catch (error) {
     return error instanceof FrameError ? error.message.slice(0, 100) : "the hello cannot be read";
   }
+}
+
+function addressOf(request: IncomingMessage): string {
+  return request.socket.remoteAddress ?? "";
 }
 
 function refuseUpgrade(socket: Duplex, status: string): void {

@@ -286,6 +286,7 @@ export class Peers {
       peer.dialling = false;
       peer.failures++;
       this.#wasTried(name);
+      if (!peer.listed) this.#forgetIfGone(name, peer);
       if (this.#stopped || !peer.listed) return;
       const pause = Math.min(MAX_REDIAL_MS, REDIAL_MS * 2 ** Math.min(peer.failures - 1, 10));
       peer.cancelRedial = this.#options.clock.setTimeout(() => this.#dial(peer), pause);
