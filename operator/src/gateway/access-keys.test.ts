@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { createLogger } from "../telemetry/log.ts";
-import { type AccessKeySecret, AccessKeys } from "./access-keys.ts";
+import { type AccessKeySecret, AccessKeys, trimAccessKey } from "./access-keys.ts";
 import { signingKey } from "./signature.ts";
 
 let lines: string[];
@@ -75,4 +75,14 @@ test("the signing key of a day is derived once and kept for two days", () => {
   expect(key?.signingKey("20260101", "us-east-1")).toBe(first);
   key?.signingKey("20260103", "us-east-1");
   expect(key?.signingKey("20260101", "us-east-1")).not.toBe(first);
+});
+
+test("of a Secret nothing is kept but the key, however much is in it", () => {
+  const large = secret({ data: { notes: "x".repeat(500_000), secretAccessKey: "y".repeat(500_000) } });
+  large.metadata.annotations = { note: "z".repeat(200_000) };
+  expect(JSON.stringify(trimAccessKey(large)).length).toBeLessThan(1_000);
+  keys.put(trimAccessKey(large));
+  expect(keys.get("AKIAEXAMPLE0000000001")).toBeUndefined();
+  keys.put(trimAccessKey(secret({ data: { notes: "x".repeat(500_000) } })));
+  expect(keys.get("AKIAEXAMPLE0000000001")?.caller.namespace).toBe("team");
 });

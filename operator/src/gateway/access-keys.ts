@@ -10,6 +10,27 @@ export interface AccessKeySecret extends KubeObject {
   data?: Record<string, string>;
 }
 
+/** Members of a Secret that are read, and how long each may be, characters of base64: AWS's own are 128 at most. */
+const MEMBERS = ["accessKeyId", "secretAccessKey", "serviceAccountName"] as const;
+const MAX_VALUE = 1024;
+
+/** What is kept of a Secret in memory: whoever may write one may put a megabyte into it, as often as he likes. */
+export function trimAccessKey({ apiVersion, kind, metadata, type, data }: AccessKeySecret): AccessKeySecret {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata;
+  const given = { namespace, uid, resourceVersion, creationTimestamp };
+  const kept = MEMBERS.flatMap((member) => {
+    const value = data?.[member];
+    return value === undefined || value.length > MAX_VALUE ? [] : [[member, value]];
+  });
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) },
+    ...(type === undefined ? {} : { type }),
+    data: Object.fromEntries(kept),
+  };
+}
+
 /** Signing keys of so many days are kept: around midnight callers' clocks are on two days. */
 const DAYS = 2;
 

@@ -4,7 +4,7 @@ import { type KubeObject, Resources } from "../kube/objects.ts";
 import { Reflector } from "../kube/reflector.ts";
 import { ACCESS_KEY_SECRET_TYPE, Annotation, Component, Label } from "../resources/labels.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { AccessKeySecret } from "./access-keys.ts";
+import { type AccessKeySecret, trimAccessKey } from "./access-keys.ts";
 import { type Pod, trimPod } from "./pod.ts";
 
 /** Where the objects of accounts go, as they come and change. */
@@ -131,6 +131,7 @@ export class Accounts {
       resource: Resources.secret,
       namespace,
       fieldSelector: `type=${ACCESS_KEY_SECRET_TYPE}`,
+      transform: trimAccessKey,
       clock,
       onError: (error) => log.warn({ err: error, namespace }, "the access keys cannot be watched; trying again"),
     });

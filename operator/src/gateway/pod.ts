@@ -1,4 +1,5 @@
 import type { KubeObject } from "../kube/objects.ts";
+import { Annotation } from "../resources/labels.ts";
 
 /** The part of a Pod that the gateway reads. */
 export interface Pod extends KubeObject {
@@ -20,7 +21,8 @@ export interface Pod extends KubeObject {
 
 /** What is kept of a pod in memory. */
 export function trimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
-  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, annotations, labels } = metadata;
+  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, annotations } = metadata;
+  const assignment = annotations?.[Annotation.assignment];
   const { phase, startTime, conditions, containerStatuses } = status ?? {};
   return {
     apiVersion,
@@ -32,8 +34,7 @@ export function trimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod 
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
       ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
       ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
-      ...(annotations === undefined ? {} : { annotations }),
-      ...(labels === undefined ? {} : { labels }),
+      ...(assignment === undefined ? {} : { annotations: { [Annotation.assignment]: assignment } }),
     },
     ...(spec?.nodeName === undefined ? {} : { spec: { nodeName: spec.nodeName } }),
     status: {
