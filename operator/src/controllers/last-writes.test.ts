@@ -21,6 +21,17 @@ describe("LastWrites", () => {
     expect(writes.latest(object("1"))).toBe(written);
   });
 
+  test("gives the last of several writes, however far behind them the cache is", () => {
+    const writes = new LastWrites<ReturnType<typeof object>>();
+    writes.note(object("1"), object("2"));
+    const last = object("3");
+    writes.note(writes.latest(object("1")), last);
+    expect(writes.latest(object("1"))).toBe(last);
+    expect(writes.latest(object("2"))).toBe(last);
+    const moved = object("4");
+    expect(writes.latest(moved)).toBe(moved);
+  });
+
   test("gives the cached object once the cache has moved on", () => {
     const writes = new LastWrites<ReturnType<typeof object>>();
     writes.note(object("1"), object("2"));

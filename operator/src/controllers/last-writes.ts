@@ -5,11 +5,16 @@ import { type KubeObject, objectKey } from "../kube/index.ts";
  * the state before it and write again.
  */
 export class LastWrites<T extends KubeObject> {
-  #writes = new Map<string, { base: string | undefined; written: T }>();
+  #writes = new Map<string, { bases: ReadonlySet<string | undefined>; written: T }>();
 
   /** Notes that `written` is what became of `base`. */
   note(base: T, written: T): void {
-    this.#writes.set(objectKey(base.metadata), { base: base.metadata.resourceVersion, written });
+    const key = objectKey(base.metadata);
+    const former = this.#writes.get(key);
+    const { uid, resourceVersion } = base.metadata;
+    // A write upon a write that the cache has not seen either: it may still show what the first was based on.
+    const follows = former?.written.metadata.uid === uid && former?.written.metadata.resourceVersion === resourceVersion;
+    this.#writes.set(key, { bases: new Set([...(follows ? (former?.bases ?? []) : []), resourceVersion]), written });
   }
 
   /** The object to decide from: the cached one, or what was written if the cache still has what that was based on. */
@@ -17,7 +22,7 @@ export class LastWrites<T extends KubeObject> {
     const key = objectKey(cached.metadata);
     const write = this.#writes.get(key);
     if (write === undefined) return cached;
-    if (cached.metadata.uid === write.written.metadata.uid && cached.metadata.resourceVersion === write.base) return write.written;
+    if (cached.metadata.uid === write.written.metadata.uid && write.bases.has(cached.metadata.resourceVersion)) return write.written;
     this.#writes.delete(key);
     return cached;
   }
