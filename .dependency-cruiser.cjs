@@ -43,7 +43,7 @@ module.exports = {
     ),
     rule("only-bus-imports-nats", "One adapter to JetStream.", { pathNot: [`${src}bus/`, "^e2e/"] }, { path: "node_modules/@nats-io/" }),
     rule(
-      "only-main-and-config-read-the-process",
+      "adapters-stand-below",
       "Adapters stand below everything that uses them.",
       { path: `${src}(kube|bus|telemetry)/` },
       { path: `${src}(controllers|gateway|lambda-api|pollers)/` },

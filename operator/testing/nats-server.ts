@@ -25,7 +25,7 @@ export interface TestNats {
 }
 
 /**
- * Starts nats-server with JetStream on a free port of the loopback interface, with Kappa's `max_payload` (DESIGN.md §2).
+ * Starts nats-server with JetStream on a free port of the loopback interface, with Kappa's `max_payload`.
  * @throws Error with its last output when it does not become ready.
  */
 export async function startNats(options: NatsOptions = {}): Promise<TestNats> {

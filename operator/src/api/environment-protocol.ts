@@ -18,7 +18,7 @@ export const CONNECT_PATH = "/v1/connect";
 /** Path of the package download on the gateway's agent port: `GET /v1/packages/{sha256 in hex}` with the agent's bearer token. */
 export const PACKAGES_PATH = "/v1/packages/";
 
-/** Audience of the projected token that an agent shows (DESIGN.md §4, Connections). */
+/** Audience of the projected token that an agent shows. */
 export const TOKEN_AUDIENCE = "gateway.kappa.dev";
 
 /** Bytes before the header: type and header length. */

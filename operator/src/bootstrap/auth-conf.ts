@@ -1,5 +1,5 @@
 /**
- * NATS's accounts and users as text for `auth.conf`, which the chart's nats.conf includes. Two accounts (DESIGN.md §2): KAPPA
+ * NATS's accounts and users as text for `auth.conf`, which the chart's nats.conf includes. Two accounts: KAPPA
  * for what Kappa keeps, USER for what functions and their owners keep. Neither sees the other's subjects or streams.
  *
  * Rights are the subjects that the JetStream API and an object store use (docs.nats.io, "JetStream wire API reference";

@@ -12,7 +12,7 @@ import { isSignature, parseAuthorization, type SignedRequest, verifySignature } 
 
 const TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews";
 
-/** A revoked token works for at most a minute more; with the API server away, for ten (DESIGN.md §7). */
+/** A revoked token works for at most a minute more; with the API server away, for ten. */
 const ACCEPTED: Lifetime = { refreshMs: 30_000, expireMs: 60_000, staleMs: 600_000 };
 /** What was refused may be good in a moment, when a ServiceAccount has just been made. */
 const REFUSED: Lifetime = { refreshMs: 5_000, expireMs: 5_000, staleMs: 5_000 };

@@ -9,7 +9,7 @@ import { FreshCache, type Lifetime } from "./fresh-cache.ts";
 
 const REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 
-/** Refreshed ahead while in use, so that a warm invocation waits for no review; stale for ten minutes at most (DESIGN.md §7). */
+/** Refreshed ahead while in use, so that a warm invocation waits for no review; stale for ten minutes at most. */
 const ALLOWED: Lifetime = { refreshMs: 30_000, expireMs: 120_000, staleMs: 600_000 };
 /** Short, so that a grant works at once. */
 const DENIED: Lifetime = { refreshMs: 2_000, expireMs: 2_000, staleMs: 2_000 };

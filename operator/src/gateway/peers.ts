@@ -24,7 +24,7 @@ const MAX_REDIAL_MS = 2_000;
 const CONNECT_MS = 2_000;
 /** A new gateway waits so long for the others before it believes itself alone. */
 const SETTLE_MS = 3_000;
-/** Gateways that an agent dials at most (DESIGN.md §4). */
+/** Gateways that an agent dials at most. */
 const MAX_MEMBERS = 3;
 const LEAVING = "leaving";
 

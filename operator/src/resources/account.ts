@@ -16,7 +16,7 @@ export function environmentServiceAccount(namespace: string) {
   };
 }
 
-/** Lets the gateway make pods, read access keys and mint role tokens in this namespace. */
+/** Lets the gateway make pods and read access keys in this namespace. */
 export function gatewayRoleBinding(namespace: string, gateway: { serviceAccount: string; namespace: string }) {
   return {
     apiVersion: `${RBAC}/v1`,

@@ -1,5 +1,5 @@
 /**
- * The pod of one execution environment (DESIGN.md §4). Pure: the gateway makes pods from this where traffic needs them, the
+ * The pod of one execution environment. Pure: the gateway makes pods from this where traffic needs them, the
  * controller where they are declared, and both make the same ones.
  */
 import { TOKEN_AUDIENCE } from "../api/environment-protocol.ts";

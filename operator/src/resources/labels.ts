@@ -32,7 +32,7 @@ export const PUBLIC_PLACEMENT = "public";
 /** Type of the Secrets that hold an access key: data `accessKeyId`, `secretAccessKey`, `serviceAccountName`. */
 export const ACCESS_KEY_SECRET_TYPE = "kappa.dev/access-key";
 
-/** ServiceAccount of every environment pod; it has no permission at all. The role's token is minted by the gateway. */
+/** ServiceAccount of every environment pod; it has no permission at all. */
 export const ENVIRONMENT_SERVICE_ACCOUNT = "kappa-environment";
 
 /** Field managers, one per writer (server-side apply). */

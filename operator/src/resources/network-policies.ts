@@ -1,5 +1,5 @@
 /**
- * The NetworkPolicies of an account (DESIGN.md §7). Policies can only allow, so everything is denied first and "the internet" is
+ * The NetworkPolicies of an account. Policies can only allow, so everything is denied first and "the internet" is
  * every address except those that are not the internet.
  */
 import { ALL_IPV4, ALL_IPV6, contains, formatCidr, minimalCidrs, NON_PUBLIC_RANGES, parseCidr } from "../domain/cidr.ts";
