@@ -10,7 +10,7 @@ export SIZE ?= ci
 deps := node_modules/.kappa-installed
 
 $(deps): package.json package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer with npm (Debian: apt-get install nodejs npm); Kappa brings its own Node 24 from there" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer, which brings npm; Kappa brings its own Node 24 from there" >&2; exit 1; }
 	@npm ci --loglevel=error
 	@touch $@
 
@@ -67,5 +67,5 @@ parts: $(deps) ## Build the cluster's binaries (Kubernetes, etcd, containerd, Ci
 	@node e2e/cluster/main.ts parts
 
 .PHONY: images
-images: $(deps) ## Build the container images
+images: parts ## Build the container images
 	@node scripts/images.ts
