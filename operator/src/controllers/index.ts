@@ -13,7 +13,7 @@ import type { NamespaceObject } from "./accounts/decide.ts";
 import type { ControllerConfig } from "./config-types.ts";
 import type { Controller, ControllerContext } from "./context.ts";
 import { CodeIntake } from "./functions/code-intake.ts";
-import { type ConfigMapObject, ConfigMaps } from "./functions/config-maps.ts";
+import { type ConfigMapObject, ConfigMaps, onlyVersion } from "./functions/config-maps.ts";
 import { functionController } from "./functions/controller.ts";
 import { checkPackageFile } from "./functions/package-check.ts";
 import { Scratch } from "./functions/scratch.ts";
@@ -186,12 +186,15 @@ class ControllerShell extends OperatorShell {
     });
     const configMaps = new ConfigMaps(
       (of) =>
-        new Reflector<ConfigMapObject>(client, {
+        new Reflector<KubeObject>(client, {
           resource: Resources.configMap,
           namespace: of,
+          metadataOnly: true,
+          transform: onlyVersion,
           clock,
           onError: (error) => log.warn(`watching configmaps of ${of}: ${error instanceof Error ? error.message : String(error)}`),
         }),
+      (of, name) => client.get<ConfigMapObject>(Resources.configMap, { namespace: of, name }),
     );
     const ofFunctions = functionController({ ...context, functions, namespaces, configMaps, intake, region, runtimes, workers });
     return [

@@ -39,6 +39,8 @@ export interface ListOptions {
   namespace?: string | undefined;
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
+  /** The API server sends nothing but metadata, as PartialObjectMetadata: for kinds whose content is large and not looked at. */
+  metadataOnly?: boolean | undefined;
 }
 
 export interface ApplyOptions extends CallOptions {
@@ -258,7 +260,8 @@ export class KubeClient {
     const body = await this.#measured(
       "watch",
       resource.plural,
-      () => this.#transport.stream({ method: "GET", path, timeoutMs: this.#timeoutMs, signal: options.signal }),
+      () =>
+        this.#transport.stream({ method: "GET", path, accept: accepted(options, ""), timeoutMs: this.#timeoutMs, signal: options.signal }),
       () => 200,
     );
     yield* watchEvents<T>(body, {
@@ -290,6 +293,7 @@ export class KubeClient {
       {
         method: "GET",
         path: query.size > 0 ? `${path}?${query}` : path,
+        accept: accepted(options, "List"),
         timeoutMs: options.timeoutMs,
         signal: options.signal,
       },
@@ -339,6 +343,11 @@ function selectors(options: ListOptions): URLSearchParams {
   if (options.labelSelector !== undefined) query.set("labelSelector", options.labelSelector);
   if (options.fieldSelector !== undefined) query.set("fieldSelector", options.fieldSelector);
   return query;
+}
+
+/** Kubernetes API concepts, "Metadata-only fetches": a watch asks for the kind of its objects, a list for the kind of the list. */
+function accepted({ metadataOnly }: ListOptions, suffix: "" | "List"): string | undefined {
+  return metadataOnly ? `application/json;as=PartialObjectMetadata${suffix};g=meta.k8s.io;v=v1` : undefined;
 }
 
 /** Last segment that names a kind of thing, never an object: `/apis/authorization.k8s.io/v1/subjectaccessreviews` → `subjectaccessreviews`. */

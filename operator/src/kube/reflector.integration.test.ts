@@ -257,6 +257,18 @@ describe("a reflector", () => {
     await expect.poll(told).toEqual(["upsert a ", "upsert b ", "delete a"]);
   });
 
+  it("of metadata only is sent no data, neither by the list nor by the watch", async () => {
+    await put("a", "1");
+    const { reflector, told, events } = reflect({ metadataOnly: true });
+    await reflector.synced();
+    await put("a", "2");
+    await put("b", "1");
+    await remove("a");
+    await expect.poll(() => told().length).toBe(4);
+    expect(events.map(({ type, object }) => `${type} ${object.metadata.name}`)).toEqual(["upsert a", "upsert a", "upsert b", "delete a"]);
+    expect(events.filter(({ object }) => object.data !== undefined)).toEqual([]);
+  });
+
   it("that is stopped before its first list says so to whoever waits", async () => {
     proxy.cut();
     const { reflector } = reflect();

@@ -164,11 +164,11 @@ export class Reflector<T extends KubeObject> {
   }
 
   async #relist(signal: AbortSignal): Promise<void> {
-    const { namespace, labelSelector, fieldSelector, resource } = this.#options;
+    const { namespace, labelSelector, fieldSelector, metadataOnly, resource } = this.#options;
     const found = new Map<string, T>();
     const resourceVersion = await this.#client.listEach<T>(
       resource,
-      { namespace, labelSelector, fieldSelector, signal },
+      { namespace, labelSelector, fieldSelector, metadataOnly, signal },
       (object) => {
         const key = objectKey(object.metadata);
         const old = this.#store.get(key);
@@ -187,12 +187,13 @@ export class Reflector<T extends KubeObject> {
   }
 
   async #watch(signal: AbortSignal, onProgress: () => void): Promise<void> {
-    const { namespace, labelSelector, fieldSelector, resource } = this.#options;
+    const { namespace, labelSelector, fieldSelector, metadataOnly, resource } = this.#options;
     const shortest = this.#options.watchSeconds ?? DEFAULT_WATCH_SECONDS;
     const events = this.#client.watch<T>(resource, {
       namespace,
       labelSelector,
       fieldSelector,
+      metadataOnly,
       signal,
       resourceVersion: this.#resourceVersion ?? "",
       timeoutSeconds: Math.ceil(shortest * (1 + (this.#options.random ?? Math.random)())),

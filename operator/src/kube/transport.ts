@@ -17,6 +17,8 @@ export interface TransportRequest {
   path: string;
   body?: string | undefined;
   contentType?: string;
+  /** Media type of the answer. Default: JSON. */
+  accept?: string | undefined;
   /** Milliseconds until the answer must be complete; of a watch: until its headers must have come. */
   timeoutMs: number;
   signal?: AbortSignal | undefined;
@@ -125,7 +127,7 @@ export class Transport {
     const headers: Record<string, string> = {
       ...connection.credentials.headers,
       // Objects come as JSON; documents such as the signing keys have only a type of their own.
-      accept: "application/json, */*",
+      accept: request.accept ?? "application/json, */*",
       "user-agent": this.#options.userAgent,
     };
     if (request.body !== undefined) headers["content-type"] = request.contentType ?? "application/json";

@@ -25,6 +25,61 @@ function queueOf(
 }
 const wait = (ms: number) => new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), ms));
 
+describe("groups", () => {
+  const groupOf = (key: string) => key.slice(0, 1);
+
+  it("have one key in work at a time, though workers are free", async () => {
+    const runs: string[] = [];
+    const { queue } = queueOf(
+      async (key) => {
+        runs.push(key);
+        return wait(key.startsWith("a") ? 1_000 : 10);
+      },
+      { workers: 3, groupOf },
+    );
+    for (const key of ["a1", "a2", "a3", "a2"]) queue.add(key);
+    await vi.advanceTimersByTimeAsync(100);
+    expect([queue.running, queue.depth]).toEqual([1, 2]);
+    queue.add("b1");
+    await vi.runAllTimersAsync();
+    expect(runs).toEqual(["a1", "b1", "a2", "a3"]);
+    expect([queue.running, queue.depth]).toEqual([0, 0]);
+  });
+
+  it("take turns when there are more of them than workers", async () => {
+    const runs: string[] = [];
+    const { queue } = queueOf(
+      async (key) => {
+        runs.push(key);
+        return wait(10);
+      },
+      { workers: 1, groupOf },
+    );
+    for (const key of ["a1", "a2", "a3", "b1", "b2", "c1"]) queue.add(key);
+    await vi.runAllTimersAsync();
+    expect(runs).toEqual(["a1", "b1", "c1", "a2", "b2", "a3"]);
+  });
+
+  it("lose no key that fails or is added again while another of its group is in work", async () => {
+    const runs: string[] = [];
+    const { queue } = queueOf(
+      async (key) => {
+        runs.push(key);
+        await wait(10);
+        if (runs.length === 1) throw new Error("not yet");
+        return undefined;
+      },
+      { groupOf },
+    );
+    queue.add("a1");
+    queue.add("a2");
+    await vi.advanceTimersByTimeAsync(15);
+    queue.add("a2");
+    await vi.runAllTimersAsync();
+    expect(runs).toEqual(["a1", "a2", "a2", "a1"]);
+  });
+});
+
 describe("a key", () => {
   it("that is added many times before a worker takes it is worked on once", async () => {
     const runs: string[] = [];

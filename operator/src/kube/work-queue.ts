@@ -30,6 +30,8 @@ export interface WorkQueueOptions {
   /** Brings the world in line for one key. A rejection is retried with back-off. The signal aborts when the queue stops. */
   // biome-ignore lint/suspicious/noConfusingVoidType: a reconciler that returns nothing is the normal case
   reconcile: (key: string, signal: AbortSignal) => Promise<ReconcileResult | void>;
+  /** Whose work a key is. One key of a group is worked on at a time, and groups take turns. Default: every key is on its own. */
+  groupOf?: ((key: string) => string) | undefined;
   backoff?: Backoff | undefined;
   clock?: Clock | undefined;
   random?: (() => number) | undefined;
@@ -50,6 +52,8 @@ export class WorkQueue {
   #backoff: Backoff;
   /** Due keys in order of arrival, with the time they became due. */
   #due = new Map<string, number>();
+  /** Groups with a key that is due or in work: their other due keys, which wait until that one is done. */
+  #groups = new Map<string, Map<string, number>>();
   /** Keys that become due by themselves later. */
   #delayed = new Map<string, { at: number; cancel: () => void }>();
   /** Keys in work; true when they became due again meanwhile. */
@@ -68,7 +72,9 @@ export class WorkQueue {
 
   /** Keys that wait for a worker now. */
   get depth(): number {
-    return this.#due.size;
+    let depth = this.#due.size;
+    for (const waiting of this.#groups.values()) depth += waiting.size;
+    return depth;
   }
 
   /** Keys that workers are busy with. */
@@ -81,13 +87,13 @@ export class WorkQueue {
     if (this.#state === "stopped") return;
     this.#undelay(key);
     if (this.#running.has(key)) this.#running.set(key, true);
-    else if (!this.#due.has(key)) this.#due.set(key, this.#clock.monotonic());
+    else if (!this.#isDue(key)) this.#enqueue(key);
     this.#fill();
   }
 
   /** Makes a key due after `ms`; of several delays the earliest counts. */
   addAfter(key: string, ms: number): void {
-    if (this.#state === "stopped" || this.#due.has(key)) return;
+    if (this.#state === "stopped" || this.#isDue(key)) return;
     if (ms <= 0) {
       this.add(key);
       return;
@@ -114,6 +120,7 @@ export class WorkQueue {
   async stop(): Promise<void> {
     this.#state = "stopped";
     this.#due.clear();
+    this.#groups.clear();
     for (const delayed of this.#delayed.values()) delayed.cancel();
     this.#delayed.clear();
     this.#stopping.abort();
@@ -130,6 +137,38 @@ export class WorkQueue {
   #undelay(key: string): void {
     this.#delayed.get(key)?.cancel();
     this.#delayed.delete(key);
+  }
+
+  #isDue(key: string): boolean {
+    return this.#due.has(key) || this.#groupOf(key)?.waiting?.has(key) === true;
+  }
+
+  #enqueue(key: string): void {
+    const now = this.#clock.monotonic();
+    const group = this.#groupOf(key);
+    if (group?.waiting) {
+      group.waiting.set(key, now);
+      return;
+    }
+    if (group) this.#groups.set(group.name, new Map());
+    this.#due.set(key, now);
+  }
+
+  /** A key is done: the next of its group becomes due, behind those of other groups. */
+  #leaveGroup(key: string): void {
+    const group = this.#groupOf(key);
+    if (!group?.waiting) return;
+    for (const [next, since] of group.waiting) {
+      group.waiting.delete(next);
+      this.#due.set(next, since);
+      return;
+    }
+    this.#groups.delete(group.name);
+  }
+
+  #groupOf(key: string): { name: string; waiting: Map<string, number> | undefined } | undefined {
+    const name = this.#options.groupOf?.(key);
+    return name === undefined ? undefined : { name, waiting: this.#groups.get(name) };
   }
 
   #fill(): void {
@@ -153,6 +192,7 @@ export class WorkQueue {
     }
     const again = this.#running.get(key) === true;
     this.#running.delete(key);
+    this.#leaveGroup(key);
     const retryAfterMs = this.#reschedule(key, again, result, failure !== undefined);
     this.#options.onResult?.({
       queue: this.#options.name,

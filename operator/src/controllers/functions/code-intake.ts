@@ -105,7 +105,7 @@ export class CodeIntake {
 
   async #open(fn: LambdaFunction, source: CodeSource, signal: AbortSignal): Promise<{ content: Content; maxBytes: number }> {
     const { object, url } = fn.spec.code;
-    if (source.bytes) return { content: [source.bytes()], maxBytes: MAX_DIRECT_ZIP_BYTES };
+    if (source.bytes) return { content: [await source.bytes()], maxBytes: MAX_DIRECT_ZIP_BYTES };
     const maxBytes = MAX_UNZIPPED_BYTES;
     if (url) return { content: await this.#deps.urls.download(url.url, maxBytes, signal), maxBytes };
     // The bucket's name starts with the namespace, so that a function reaches its own namespace's buckets only.

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { FunctionCode, FunctionStatus, Function as LambdaFunction } from "../../api/types.generated.ts";
-import { type CodeSource, type ConfigMapData, codeSource, knownOutcome } from "./code.ts";
+import { type CodeSource, type ConfigMapData, type ConfigMapHandle, codeSource, knownOutcome } from "./code.ts";
 import type { CodeOutcome } from "./decide.ts";
 
 const SHA = "a".repeat(64);
@@ -25,11 +25,16 @@ function fn(code: FunctionCode, special: Partial<LambdaFunction["spec"]> = {}, s
     ...(status === undefined ? {} : { status }),
   };
 }
-function source(code: FunctionCode, special: Partial<LambdaFunction["spec"]> = {}, configMap?: ConfigMapData): CodeSource {
+function source(code: FunctionCode, special: Partial<LambdaFunction["spec"]> = {}, configMap?: ConfigMapHandle): CodeSource {
   const found = codeSource(fn(code, special), configMap);
   if (!found) throw new Error("a source was expected");
   return found;
 }
+const configMap = (data: ConfigMapData | undefined, resourceVersion = "1"): ConfigMapHandle => ({
+  uid: "u-c",
+  resourceVersion,
+  read: async () => data,
+});
 
 describe("the identity of a source", () => {
   test.each<[string, FunctionCode]>([
@@ -55,32 +60,37 @@ describe("the identity of a source", () => {
     expect(source({ inline: "x" }, { handler: "main.run" }).identity).not.toBe(source({ inline: "x" }).identity);
   });
 
-  test("of a ConfigMap changes with the key's content only", () => {
+  test("of a ConfigMap changes with its version and the key, and needs no reading", () => {
     const code = { configMap: { name: "c", key: "k" } };
-    const one = source(code, {}, { binaryData: { k: "UEsFBg==" } }).identity;
-    expect(source(code, {}, { binaryData: { k: "UEsFBg==", other: "x" } }).identity).toBe(one);
-    expect(source(code, {}, { binaryData: { k: "UEsFBgA=" } }).identity).not.toBe(one);
+    const unread = { ...configMap({}), read: () => Promise.reject(new Error("nobody wanted it")) };
+    const one = source(code, {}, unread).identity;
+    expect(source(code, { timeout: 60 }, unread).identity).toBe(one);
+    expect(source(code, {}, configMap({}, "2")).identity).not.toBe(one);
+    expect(source(code, {}, { ...unread, uid: "u-anew" }).identity).not.toBe(one);
+    expect(source({ configMap: { name: "c", key: "other" } }, {}, unread).identity).not.toBe(one);
   });
 });
 
 describe("codeSource", () => {
-  test("reads base64 with line breaks", () => {
-    expect(Buffer.from(source({ zip: "aGVs\nbG8=\n" }).bytes?.() ?? []).toString()).toBe("hello");
+  test("reads base64 with line breaks", async () => {
+    expect(Buffer.from((await source({ zip: "aGVs\nbG8=\n" }).bytes?.()) ?? []).toString()).toBe("hello");
   });
 
   test.each(["aGVsbG8", "aGV$bG8=", "=aGVs"])("refuses %j, which is not base64", (zip) => {
     expect(() => source({ zip }).bytes?.()).toThrow("spec.code.zip is not base64");
   });
 
-  test("takes text under data of a ConfigMap as source", () => {
-    const { bytes } = source({ configMap: { name: "c", key: "k" } }, {}, { data: { k: "x = 1" } });
-    expect(Buffer.from(bytes?.() ?? []).includes("index.py")).toBe(true);
+  test("takes text under data of a ConfigMap as source, and what is under binaryData as the package", async () => {
+    const bytesOf = async (data: ConfigMapData) => source({ configMap: { name: "c", key: "k" } }, {}, configMap(data)).bytes?.();
+    expect(Buffer.from((await bytesOf({ data: { k: "x = 1" } })) ?? []).includes("index.py")).toBe(true);
+    expect(Buffer.from((await bytesOf({ binaryData: { k: "aGVsbG8=" } })) ?? []).toString()).toBe("hello");
   });
 
-  test("says that a ConfigMap or its key is not there, which may change", () => {
+  test("says that a ConfigMap or its key is not there, which may change", async () => {
     const code = { configMap: { name: "c", key: "k" } };
     expect(() => codeSource(fn(code), undefined)).toThrow("ConfigMap c does not exist in namespace team");
-    expect(() => codeSource(fn(code), { data: { other: "" } })).toThrow("Key k of ConfigMap c does not exist");
+    await expect(source(code, {}, configMap(undefined)).bytes?.()).rejects.toThrow("ConfigMap c does not exist in namespace team");
+    await expect(source(code, {}, configMap({ data: { other: "" } })).bytes?.()).rejects.toThrow("Key k of ConfigMap c does not exist");
   });
 
   test("has no bytes for what has to be fetched", () => {
@@ -140,7 +150,7 @@ describe("knownOutcome", () => {
 
   test("is never what status says of a ConfigMap, which changes without the Function", () => {
     const code = { configMap: { name: "c", key: "k" } };
-    expect(knownOutcome(fn(code, {}, inForce()), source(code, {}, { binaryData: { k: "" } }), undefined, false)).toBeUndefined();
+    expect(knownOutcome(fn(code, {}, inForce()), source(code, {}, configMap({ binaryData: { k: "" } })), undefined, false)).toBeUndefined();
   });
 
   test("is nothing when the package in force was lost", () => {

@@ -15,6 +15,14 @@ export interface ConfigMapData {
   binaryData?: Record<string, string>;
 }
 
+/** A ConfigMap that exists, with its data where it is: it may be large, and most of the time nobody wants it. */
+export interface ConfigMapHandle {
+  uid: string;
+  resourceVersion: string;
+  /** Its data as it is now; undefined when it is gone meanwhile. */
+  read: () => Promise<ConfigMapData | undefined>;
+}
+
 /** One function's source, ready to be read. */
 export interface CodeSource {
   kind: SourceKind;
@@ -22,17 +30,17 @@ export interface CodeSource {
   identity: string;
   /** SHA-256 that the package must have, hexadecimal. */
   declaredSha256?: string;
-  /** The package's bytes, where they are in the resources themselves; absent when they have to be fetched. */
-  bytes?: () => Uint8Array;
+  /** The package's bytes, where they are in the resources themselves, which may change meanwhile (K204); absent when they have to be fetched. */
+  bytes?: () => Uint8Array | Promise<Uint8Array>;
 }
 
 /**
  * Finds the source of a function's code.
  * @param configMap the ConfigMap that `spec.code.configMap` names, when it exists
  * @returns undefined for container images
- * @throws KappaError K204 when the ConfigMap or its key is not there yet
+ * @throws KappaError K204 when the ConfigMap is not there yet
  */
-export function codeSource(fn: LambdaFunction, configMap: ConfigMapData | undefined): CodeSource | undefined {
+export function codeSource(fn: LambdaFunction, configMap: ConfigMapHandle | undefined): CodeSource | undefined {
   const { code, runtime = "", handler = "" } = fn.spec;
   const kind = kindOf(code);
   switch (kind) {
@@ -48,14 +56,15 @@ export function codeSource(fn: LambdaFunction, configMap: ConfigMapData | undefi
     }
     case "configMap": {
       const { name = "", key = "" } = code.configMap ?? {};
-      const where = `Key ${key} of ConfigMap ${name}`;
-      if (configMap === undefined)
-        throw new KappaError("K204", `ConfigMap ${name} does not exist in namespace ${fn.metadata.namespace ?? ""}`);
-      const base64 = configMap.binaryData?.[key];
-      if (base64 !== undefined) return { kind, identity: identityOf(kind, "binary", base64), bytes: () => decodeBase64(base64, where) };
-      const text = configMap.data?.[key];
-      if (text === undefined) throw new KappaError("K204", `${where} does not exist`);
-      return { kind, identity: identityOf(kind, runtime, handler, text), bytes: () => inlinePackage({ runtime, handler, text }) };
+      const missing = `ConfigMap ${name} does not exist in namespace ${fn.metadata.namespace ?? ""}`;
+      if (configMap === undefined) throw new KappaError("K204", missing);
+      const { uid, resourceVersion, read } = configMap;
+      const bytes = async () => {
+        const found = await read();
+        if (found === undefined) throw new KappaError("K204", missing);
+        return fromConfigMap(found, { name, key, runtime, handler });
+      };
+      return { kind, identity: identityOf(kind, uid, resourceVersion, key, runtime, handler), bytes };
     }
     case "object":
       return { kind, identity: identityOf(kind, code.object?.bucket ?? "", code.object?.key ?? "") };
@@ -90,6 +99,16 @@ export function knownOutcome(
 function kindOf(code: FunctionCode): SourceKind | undefined {
   const kinds: SourceKind[] = ["inline", "zip", "configMap", "object", "url"];
   return kinds.find((kind) => code[kind] !== undefined);
+}
+
+function fromConfigMap(found: ConfigMapData, of: { name: string; key: string; runtime: string; handler: string }): Uint8Array {
+  const { name, key, runtime, handler } = of;
+  const where = `Key ${key} of ConfigMap ${name}`;
+  const base64 = found.binaryData?.[key];
+  if (base64 !== undefined) return decodeBase64(base64, where);
+  const text = found.data?.[key];
+  if (text === undefined) throw new KappaError("K204", `${where} does not exist`);
+  return inlinePackage({ runtime, handler, text });
 }
 
 function identityOf(...parts: string[]): string {

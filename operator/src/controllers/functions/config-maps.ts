@@ -1,27 +1,50 @@
 import type { Function as LambdaFunction } from "../../api/types.generated.ts";
 import { type KubeObject, objectKey, type Reflector } from "../../kube/index.ts";
-import type { ConfigMapData } from "./code.ts";
+import type { ConfigMapData, ConfigMapHandle } from "./code.ts";
 
 /** A ConfigMap of the API. */
 export type ConfigMapObject = KubeObject & ConfigMapData;
 
+/** What is used of a namespace's Reflector. */
+export type ConfigMapCache = Pick<Reflector<KubeObject>, "get" | "subscribe" | "synced" | "start" | "stop">;
+
+/** What is cached of a ConfigMap: that it exists, and in which version. */
+export function onlyVersion({ apiVersion, kind, metadata }: KubeObject): KubeObject {
+  const { name, namespace, uid, resourceVersion } = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    },
+  };
+}
+
 /**
  * ConfigMaps that functions take their code from. Only namespaces with such a function are watched, because most ConfigMaps of a
- * cluster have nothing to do with Kappa.
+ * cluster have nothing to do with Kappa; and of those, only which there are, because they may hold 1 MiB each.
  */
 export class ConfigMaps {
-  #open: (namespace: string) => Reflector<ConfigMapObject>;
+  #open: (namespace: string) => ConfigMapCache;
+  #get: (namespace: string, name: string) => Promise<ConfigMapObject | undefined>;
   /** By namespace: its cache and the functions that need it. */
-  #caches = new Map<string, { cache: Reflector<ConfigMapObject>; users: Set<string> }>();
+  #caches = new Map<string, { cache: ConfigMapCache; users: Set<string> }>();
   #subscribers = new Set<(namespace: string, name: string) => void>();
 
-  /** @param open makes the cache of one namespace, not started */
-  constructor(open: (namespace: string) => Reflector<ConfigMapObject>) {
+  /**
+   * @param open makes the cache of one namespace, not started
+   * @param get reads one ConfigMap from the API server
+   */
+  constructor(open: (namespace: string) => ConfigMapCache, get: (namespace: string, name: string) => Promise<ConfigMapObject | undefined>) {
     this.#open = open;
+    this.#get = get;
   }
 
   /** The ConfigMap that the function's code is in, once its namespace has been listed; undefined when it does not exist, or code is elsewhere. */
-  async read(fn: LambdaFunction): Promise<ConfigMapData | undefined> {
+  async find(fn: LambdaFunction): Promise<ConfigMapHandle | undefined> {
     const { namespace = "" } = fn.metadata;
     const key = objectKey(fn.metadata);
     const source = fn.spec.code.configMap;
@@ -32,7 +55,10 @@ export class ConfigMaps {
     const { cache, users } = this.#caches.get(namespace) ?? this.#watch(namespace);
     users.add(key);
     await cache.synced();
-    return cache.get(namespace, source.name);
+    const found = cache.get(namespace, source.name);
+    if (found === undefined) return undefined;
+    const { uid = "", resourceVersion = "" } = found.metadata;
+    return { uid, resourceVersion, read: () => this.#get(namespace, source.name) };
   }
 
   /** A function (`namespace/name`) is gone or needs no ConfigMap any more. */

@@ -8,7 +8,7 @@ import type { NamespaceObject } from "../accounts/decide.ts";
 import type { Controller } from "../context.ts";
 import { conflict, FakeCache, fakeContext, forbidden, notFound, unreachable } from "../testing/fakes.ts";
 import { CodeIntake } from "./code-intake.ts";
-import { ConfigMaps } from "./config-maps.ts";
+import { type ConfigMapObject, ConfigMaps, onlyVersion } from "./config-maps.ts";
 import { functionController } from "./controller.ts";
 import { inlinePackage } from "./inline-package.ts";
 
@@ -127,9 +127,21 @@ function controllerOf(...objects: LambdaFunction[]) {
     metrics: fake.context.metrics,
     clock: systemClock,
   });
-  const configMaps = new ConfigMaps(() => {
-    throw new Error("no function of these tests has a ConfigMap");
-  });
+  const stored = new Map<string, ConfigMapObject>();
+  const reads: string[] = [];
+  const cachedConfigMaps = new FakeCache<KubeObject>();
+  const configMaps = new ConfigMaps(
+    () => Object.assign(cachedConfigMaps, { synced: async () => {}, start() {}, stop: async () => {} }),
+    async (_, name) => {
+      reads.push(name);
+      return stored.get(name);
+    },
+  );
+  /** Writes a ConfigMap, and the watch tells of it. */
+  const putConfigMap = (object: ConfigMapObject) => {
+    stored.set(object.metadata.name, object);
+    cachedConfigMaps.put(onlyVersion(object));
+  };
   const controller = functionController({
     ...fake.context,
     functions,
@@ -143,7 +155,7 @@ function controllerOf(...objects: LambdaFunction[]) {
   running.push(controller);
   controller.start();
   const statusOf = (name: string): FunctionStatus | undefined => functions.get("team", name)?.status;
-  return { ...fake, functions, namespaces, store, web, downloads, watch, intake, controller, statusOf };
+  return { ...fake, functions, namespaces, store, web, downloads, watch, intake, controller, statusOf, reads, putConfigMap };
 }
 /** Lets everything happen that is due within this time. */
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
@@ -285,6 +297,19 @@ describe("code from a URL", () => {
     expect(statusOf("a")).toMatchObject({ state: "Pending" });
   });
 
+  test("that is slow holds up no other namespace's downloads, however many functions have it", async () => {
+    const bytes = bytesOf("# other team");
+    const { web, functions, namespaces, downloads } = controllerOf();
+    namespaces.put(account({ name: "others", uid: "u-others", annotations: { "kappa.dev/account-id": "210987654321" } }));
+    web.set("https://packages.example/slow", () => new Promise(() => {}));
+    web.set("https://packages.example/quick", async () => bytes);
+    for (const name of ["a", "b", "c", "d"]) functions.put(fn(name, url("slow", bytesOf(name))));
+    await pass(1000);
+    functions.put(fn("e", url("quick", bytes), { namespace: "others" }));
+    await pass(1000);
+    expect(downloads.map((target) => target.split("/").at(-1))).toEqual(["slow", "quick"]);
+  });
+
   test("that changed while it was fetched is fetched again, and the newest is in force", async () => {
     const [old, young] = [bytesOf("# old"), bytesOf("# young")];
     const { web, functions, statusOf, store } = controllerOf();
@@ -327,6 +352,35 @@ describe("code from a URL", () => {
     expect(statusOf("a")).toMatchObject({ state: "Failed", stateReasonCode: "InvalidZipFileException" });
     expect(downloads).toHaveLength(1);
     expect(store.packages.size).toBe(0);
+  });
+});
+
+describe("code in a ConfigMap", () => {
+  const configMap = (resourceVersion: string, text: string): ConfigMapObject => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "code", namespace: "team", uid: "u-code", resourceVersion },
+    data: { "index.py": text },
+  });
+
+  test("is read once for each of its versions, whatever else changes", async () => {
+    const { functions, statusOf, reads, putConfigMap } = controllerOf();
+    functions.put(fn("a", { configMap: { name: "code", key: "index.py" } }));
+    await pass(1000);
+    expect(statusOf("a")).toMatchObject({ state: "Pending", conditions: [{ reason: "PackageUnavailable" }] });
+    expect(reads).toHaveLength(0);
+    putConfigMap(configMap("10", "# one"));
+    await pass(1000);
+    expect(statusOf("a")).toMatchObject({ state: "Active", effective: { packageSha256: sha256(bytesOf("# one")) } });
+    const cached = functions.get("team", "a");
+    if (cached) functions.put({ ...cached, metadata: { ...cached.metadata, generation: 2 }, spec: { ...cached.spec, timeout: 60 } });
+    await pass(1000);
+    expect(statusOf("a")).toMatchObject({ observedGeneration: 2, effective: { timeout: 60 } });
+    expect(reads).toHaveLength(1);
+    putConfigMap(configMap("11", "# two"));
+    await pass(1000);
+    expect(statusOf("a")).toMatchObject({ effective: { packageSha256: sha256(bytesOf("# two")) } });
+    expect(reads).toHaveLength(2);
   });
 });
 

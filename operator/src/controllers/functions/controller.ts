@@ -34,7 +34,14 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
   const writes = new LastWrites<LambdaFunction>();
   const subscriptions: (() => void)[] = [];
   const queue = observedQueue(deps, { name: "functions", workers: deps.workers, reconcile });
-  const fetches = observedQueue(deps, { name: "packages", workers: FETCH_WORKERS, reconcile: fetch, backoff: FETCH_BACKOFF });
+  const fetches = observedQueue(deps, {
+    name: "packages",
+    workers: FETCH_WORKERS,
+    reconcile: fetch,
+    backoff: FETCH_BACKOFF,
+    // A worker that is busy cannot be had back, so no namespace gets a second one: its slow servers delay its own packages.
+    groupOf: (key) => parseKey(key).namespace ?? "",
+  });
 
   function current(key: string): LambdaFunction | undefined {
     const { namespace, name } = parseKey(key);
@@ -61,7 +68,7 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
   async function codeOf(key: string, fn: LambdaFunction, signal: AbortSignal): Promise<CodeOutcome> {
     let source: CodeSource | undefined;
     try {
-      source = codeSource(fn, await configMaps.read(fn));
+      source = codeSource(fn, await configMaps.find(fn));
     } catch (error) {
       if (error instanceof KappaError && error.code === "K204") return { kind: "unavailable", error };
       throw error;
