@@ -1,9 +1,9 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
-import { CloseCode } from "../api/environment-protocol.ts";
+import { CloseCode, encodeFrame, FrameType, PROTOCOL_VERSION } from "../api/environment-protocol.ts";
 import { systemClock } from "../kube/clock.ts";
 import { createLogger } from "../telemetry/log.ts";
-import { AgentServer } from "./agent-server.ts";
+import { type AgentConnection, AgentServer, type AgentServerOptions, type ConnectionEnd } from "./agent-server.ts";
 
 let server: AgentServer | undefined;
 const sockets: WebSocket[] = [];
@@ -12,7 +12,7 @@ afterEach(async () => {
   await server?.stop();
 });
 
-async function start(): Promise<string> {
+async function start(over: Partial<AgentServerOptions> = {}): Promise<string> {
   const never = () => Promise.reject(new Error("not asked for here"));
   server = new AgentServer({
     host: "127.0.0.1",
@@ -22,6 +22,7 @@ async function start(): Promise<string> {
     packages: { get: never },
     clock: systemClock,
     log: createLogger({ component: "gateway", level: "silent" }),
+    ...over,
   });
   return `ws://127.0.0.1:${await server.start()}/v1/connect`;
 }
@@ -59,4 +60,36 @@ test("a first message that is no hello ends the connection", async () => {
   const { socket, closed } = await dial(await start());
   socket.send("hello?");
   expect(await closed).toBe(CloseCode.protocolError);
+});
+
+test.each<[string, (agent: WebSocket, ours: AgentConnection | undefined) => unknown, ConnectionEnd]>([
+  ["an agent that says it goes", (agent) => agent.close(CloseCode.goingAway), "orderly"],
+  ["an agent that closes for another reason", (agent) => agent.close(1000), "broken"],
+  ["an agent that vanishes", (agent) => agent.terminate(), "broken"],
+  ["our own close, which the agent repeats", (_, ours) => ours?.close(CloseCode.goingAway, "over"), "broken"],
+  ["the close of all, which the agent repeats", () => server?.stop(), "broken"],
+])("how a connection ended is told: %s", async (_, end, how) => {
+  let ours: AgentConnection | undefined;
+  const ends: ConnectionEnd[] = [];
+  const take = (connection: AgentConnection) => {
+    ours = connection;
+    return { frame: () => {}, disconnected: (said: ConnectionEnd) => void ends.push(said) };
+  };
+  const url = await start({
+    tokens: { verify: async () => ({ namespace: "team", podName: "f-0", podUid: "u" }) },
+    agents: { admit: async () => ({ take, members: [] }), packageOf: () => undefined },
+  });
+  const { socket } = await dial(url);
+  const header = {
+    protocol: PROTOCOL_VERSION,
+    token: "t",
+    podName: "f-0",
+    namespace: "team",
+    runtime: "python3.11",
+    state: "unassigned",
+  } as const;
+  socket.send(encodeFrame({ type: FrameType.hello, header }));
+  await vi.waitFor(() => expect(ours).toBeDefined());
+  end(socket, ours);
+  await vi.waitFor(() => expect(ends).toEqual([how]));
 });

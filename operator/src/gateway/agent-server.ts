@@ -37,11 +37,17 @@ export interface AgentConnection {
   close(code: number, reason: string): void;
 }
 
+/**
+ * How a connection ended. `silent`: the agent stopped answering, as when its node is dead. `orderly`: the agent said of itself
+ * that it goes away, and before that it has answered every event that it took.
+ */
+export type ConnectionEnd = "silent" | "orderly" | "broken";
+
 /** What becomes of a connection. */
 export interface AgentListener {
   frame(frame: ReceivedFrame): void;
-  /** The connection is gone. `silent`: the agent stopped answering, as when its node is dead. */
-  disconnected(silent: boolean): void;
+  /** The connection is gone. */
+  disconnected(how: ConnectionEnd): void;
 }
 
 /** Who decides about agents; the environments. */
@@ -90,6 +96,7 @@ export class AgentServer {
   /** How many strangers there are, by address. */
   readonly #strangers = new Map<string, number>();
   #strangerCount = 0;
+  #stopping = false;
 
   constructor(options: AgentServerOptions) {
     this.#options = options;
@@ -122,6 +129,7 @@ export class AgentServer {
 
   /** Tells every agent to go to the other gateways, and closes. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     this.#pings.stop();
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     for (const socket of this.#connections) socket.close(CloseCode.goingAway, "the gateway is going away");
@@ -230,6 +238,7 @@ export class AgentServer {
   #serve(socket: WebSocket, take: (connection: AgentConnection) => AgentListener, members: Member[]): void {
     const { log } = this.#options;
     let silent = false;
+    let closing = false;
     const liveness: Liveness = this.#pings.add(
       () => socket.ping(),
       () => {
@@ -243,6 +252,7 @@ export class AgentServer {
         if (socket.readyState === socket.OPEN) socket.send(encodeFrame(frame));
       },
       close: (code, reason) => {
+        closing = true;
         socket.close(code, reason);
         // The close handshake of a hanging agent never ends by itself.
         this.#options.clock.setTimeout(() => socket.terminate(), 1_000);
@@ -260,10 +270,12 @@ export class AgentServer {
         connection.close(CloseCode.protocolError, err instanceof FrameError ? err.message.slice(0, 100) : "the frame could not be handled");
       }
     });
-    socket.once("close", () => {
+    socket.once("close", (code) => {
       this.#connections.delete(socket);
       liveness.remove();
-      listener.disconnected(silent);
+      // An agent answers our close with the code that we sent, which says nothing of what it has done.
+      const byAgent = !closing && !this.#stopping;
+      listener.disconnected(silent ? "silent" : byAgent && code === CloseCode.goingAway ? "orderly" : "broken");
     });
   }
 

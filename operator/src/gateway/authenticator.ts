@@ -8,7 +8,7 @@ import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { AccessKeys } from "./access-keys.ts";
 import { type Caller, namespaceOfUser } from "./caller.ts";
 import { FreshCache, type Lifetime } from "./fresh-cache.ts";
-import { isSignature, parseAuthorization, type SignedRequest, verifySignature } from "./signature.ts";
+import { checkClaim, isSignature, parseAuthorization, type RequestHead, verifySignature } from "./signature.ts";
 
 const TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews";
 
@@ -29,12 +29,15 @@ interface TokenReview {
 }
 
 export interface AuthenticatorOptions {
-  keys: AccessKeys;
+  keys: Pick<AccessKeys, "get">;
   client: Pick<KubeClient, "post">;
   metrics: GatewayMetrics;
   clock: Clock;
   region: string;
 }
+
+/** Tells the caller once the body is there. A signature, and a token seen lately, are decided without a promise. */
+export type Identify = (body: Uint8Array) => Caller | Promise<Caller>;
 
 /** Finds out who called, by Signature V4 or by a Kubernetes bearer token. */
 export class Authenticator {
@@ -54,31 +57,43 @@ export class Authenticator {
   }
 
   /**
-   * The caller of a request. A signature, and a token seen lately, are decided without a promise.
-   * @throws KappaError K109, K110, K111, K116, or K106 when a token cannot be checked now
+   * Looks at a request's credentials before its body is read: what can be refused without the body is refused here. What is
+   * returned may throw K109 and K110, and K106 when a token cannot be checked now.
+   * @throws KappaError K109, K110, K111 or K116
    */
-  authenticate(request: SignedRequest): Caller | Promise<Caller> {
+  authenticate(request: RequestHead): Identify {
     const authorization = request.headers.authorization;
     if (authorization === undefined) return this.#refuse("none", new KappaError("K111", "Missing Authentication Token"));
     if (isSignature(authorization)) return this.#bySignature(request, authorization);
     const token = /^bearer +(\S+)$/i.exec(authorization)?.[1];
     if (token === undefined || token.length > MAX_TOKEN)
       return this.#refuse("none", new KappaError("K111", "Missing Authentication Token"));
-    return this.#byToken(token);
+    return () => this.#byToken(token);
   }
 
-  #bySignature(request: SignedRequest, authorization: string): Caller {
-    const { keys, clock, region, metrics } = this.#options;
-    try {
+  #bySignature(request: RequestHead, authorization: string): Identify {
+    const { keys, clock, region } = this.#options;
+    return this.#signed(() => {
       const claim = parseAuthorization(authorization);
       const key = keys.get(claim.accessKeyId);
       // Session tokens belong to temporary credentials, of which none are issued yet.
       if (!key || hasSessionToken(request.headers)) throw new KappaError("K109", "The security token included in the request is invalid.");
-      verifySignature(request, claim, (date) => key.signingKey(date, region), { region, now: clock.now() });
-      metrics.authenticated("signature", "ok");
-      return key.caller;
+      const timestamp = checkClaim(request.headers, claim, { region, now: clock.now() });
+      return (body) =>
+        this.#signed(() => {
+          verifySignature(request, body, claim, timestamp, (date) => key.signingKey(date, region));
+          this.#options.metrics.authenticated("signature", "ok");
+          return key.caller;
+        });
+    });
+  }
+
+  /** Runs a step of checking a signature, and counts its refusal. */
+  #signed<T>(check: () => T): T {
+    try {
+      return check();
     } catch (error) {
-      metrics.authenticated("signature", "refused");
+      this.#options.metrics.authenticated("signature", "refused");
       throw error;
     }
   }

@@ -290,7 +290,7 @@ describe("environments are started", () => {
     t.watch(t.pod(0), { nodeName: "worker-1" });
     const agent = await t.connect(0);
     agent.assigned();
-    agent.listener?.disconnected(true);
+    agent.listener?.disconnected("silent");
     await t.pass(2_000);
     t.invoke("b");
     await t.pass(2_000);
@@ -449,7 +449,7 @@ describe("events", () => {
     await t.pass(0);
     const agent = await t.connect(0);
     agent.assigned();
-    agent.listener?.disconnected(false);
+    agent.listener?.disconnected("broken");
     await t.pass(500);
     t.watch(t.pod(0), {
       status: {
@@ -462,6 +462,22 @@ describe("events", () => {
       errorType: "Runtime.OutOfMemory",
       errorMessage: "RequestId: a Error: Runtime exited with error: signal: killed",
     });
+  });
+
+  test("that reach an agent which is going in order run elsewhere", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.listener?.disconnected("orderly");
+    await t.pass(0);
+    expect([call.outcome(), t.removed, t.created.length]).toEqual([undefined, [{ podName: "f-0", grace: undefined }], 2]);
+    const other = await t.connect(1);
+    other.assigned();
+    other.answer();
+    expect(call.outcome()).toMatchObject({ type: "result", result: { requestId: "a" } });
   });
 
   test("that wait go to the new owner, those that run end here", async () => {

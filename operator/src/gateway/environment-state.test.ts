@@ -31,6 +31,8 @@ const connected: EnvironmentEvent = { type: "connected", state: "unassigned" };
 const idle: EnvironmentEvent[] = [connected, { type: "assigned" }];
 const busy: EnvironmentEvent[] = [...idle, { type: "sent", requestId: "a", until: 99 }];
 const result = (requestId: string, reusable = true): EnvironmentEvent => ({ type: "result", requestId, reusable });
+const disconnected: EnvironmentEvent = { type: "disconnected", orderly: false };
+const left: EnvironmentEvent = { type: "disconnected", orderly: true };
 const retire: EnvironmentEvent = { type: "retire", reason: "replaced" };
 
 describe("what happens next", () => {
@@ -63,23 +65,26 @@ describe("what happens next", () => {
       "busy",
       [],
     ],
-    ["a connection lost while idle may come back", [...idle, { type: "disconnected" }], "starting", ["withdraw"]],
-    ["a connection lost during an event waits for the pod's own story", [...busy, { type: "disconnected" }], "lost", []],
+    ["a connection lost while idle may come back", [...idle, disconnected], "starting", ["withdraw"]],
+    ["a connection lost during an event waits for the pod's own story", [...busy, disconnected], "lost", []],
+    ["an agent that goes in order has not taken what it did not answer", [...busy, left], "retiring", ["requeue", "deletePod"]],
+    ["what an agent answered before it goes in order is not run again", [...busy, result("a"), left], "starting", ["withdraw"]],
+    [
+      "an agent that comes back after a loss and goes in order does not revive the event",
+      [...busy, disconnected, connected, left],
+      "lost",
+      [],
+    ],
     [
       "without one, the caller hears of the loss",
-      [...busy, { type: "disconnected" }, { type: "timeout" }],
+      [...busy, disconnected, { type: "timeout" }],
       "retiring",
       ["fail", "disconnect", "deletePod"],
     ],
-    [
-      "a kernel kill is reported as such",
-      [...busy, { type: "disconnected" }, { type: "podEnded", outOfMemory: true }],
-      "gone",
-      ["fail", "disconnect"],
-    ],
+    ["a kernel kill is reported as such", [...busy, disconnected, { type: "podEnded", outOfMemory: true }], "gone", ["fail", "disconnect"]],
     [
       "an agent that reconnects after a loss does not revive the event",
-      [...busy, { type: "disconnected" }, { type: "connected", state: "busy" }],
+      [...busy, disconnected, { type: "connected", state: "busy" }],
       "lost",
       [],
     ],
@@ -110,7 +115,7 @@ describe("what happens next", () => {
       "retiring",
       ["answer", "shutdown", "deletePod"],
     ],
-    ["a retired agent that comes back is told to go", [...idle, retire, { type: "disconnected" }, connected], "retiring", ["shutdown"]],
+    ["a retired agent that comes back is told to go", [...idle, retire, disconnected, connected], "retiring", ["shutdown"]],
     [
       "an agent that was busy is tried again when it has not said otherwise",
       [...busy, { type: "busy", requestId: "a" }, { type: "timeout" }],
@@ -119,7 +124,7 @@ describe("what happens next", () => {
     ],
     [
       "an agent that served and does not come back is no failed start",
-      [...idle, { type: "disconnected" }, { type: "timeout" }],
+      [...idle, disconnected, { type: "timeout" }],
       "retiring",
       ["disconnect", "deletePod"],
     ],
@@ -132,7 +137,7 @@ describe("what happens next", () => {
   });
 
   test("a kernel kill and a lost connection are told apart", () => {
-    const why = (outOfMemory: boolean) => outcomeOf([...busy, { type: "disconnected" }, { type: "podEnded", outOfMemory }]).effects[0];
+    const why = (outOfMemory: boolean) => outcomeOf([...busy, disconnected, { type: "podEnded", outOfMemory }]).effects[0];
     expect([why(true), why(false)]).toEqual([
       { type: "fail", requestId: "a", why: "outOfMemory" },
       { type: "fail", requestId: "a", why: "connectionLost" },
@@ -171,7 +176,7 @@ describe("without ownership", () => {
 const agentState = fc.constantFrom("unassigned" as const, "assigned" as const, "busy" as const, "failed" as const);
 const anything: fc.Arbitrary<EnvironmentEvent> = fc.oneof(
   agentState.map((state) => ({ type: "connected" as const, state })),
-  fc.constant({ type: "disconnected" as const }),
+  fc.boolean().map((orderly) => ({ type: "disconnected" as const, orderly })),
   fc.constant({ type: "assigned" as const }),
   fc.constant({ type: "assignmentFailed" as const }),
   fc.constantFrom("1", "2", "3").map((requestId) => ({ type: "sent" as const, requestId, until: 9 })),

@@ -51,7 +51,8 @@ export interface EnvironmentLimits {
 
 export type EnvironmentEvent =
   | { type: "connected"; state: AgentState }
-  | { type: "disconnected" }
+  /** `orderly`: the agent ended it because it goes away, having answered every event that it took. */
+  | { type: "disconnected"; orderly: boolean }
   | { type: "assigned" }
   | { type: "assignmentFailed" }
   | { type: "sent"; requestId: string; until: number }
@@ -115,7 +116,7 @@ export function nextState(state: EnvironmentState, event: EnvironmentEvent, now:
     case "connected":
       return onConnected({ ...state, connected: true }, event.state, now, limits);
     case "disconnected":
-      return onDisconnected({ ...state, connected: false }, now, limits);
+      return onDisconnected({ ...state, connected: false }, event.orderly, now, limits);
     case "assigned":
       return state.phase === "assigning" ? becomeIdle(state) : stay(state);
     case "assignmentFailed":
@@ -178,9 +179,11 @@ function onConnected(state: EnvironmentState, agent: AgentState, now: number, li
   }
 }
 
-function onDisconnected(state: EnvironmentState, now: number, limits: EnvironmentLimits): Transition {
+function onDisconnected(state: EnvironmentState, orderly: boolean, now: number, limits: EnvironmentLimits): Transition {
   switch (state.phase) {
     case "busy":
+      // The event came when the agent was closing already, which then neither took nor refused it.
+      if (orderly) return leave(state, [{ type: "requeue", requestId: state.requestId ?? "" }]);
       return { state: { ...state, phase: "lost", until: now + limits.postMortemMs }, effects: NOTHING };
     case "idle":
       return { state: { ...rest(state), phase: "starting", until: now + limits.reconnectMs }, effects: [{ type: "withdraw" }] };
@@ -315,6 +318,14 @@ function retireNow(state: EnvironmentState, reason: RetireReason, first: readonl
   const next: EnvironmentState = { ...rest(state), phase: "retiring", retire: reason };
   const goodbye: EnvironmentEffect[] = state.connected ? [{ type: "shutdown", reason }] : [];
   return { state: next, effects: [...first, ...goodbye, { type: "deletePod", now: !state.connected }] };
+}
+
+/** Ends an environment whose agent is ending by itself: its pod has the time to do so. */
+function leave(state: EnvironmentState, first: readonly EnvironmentEffect[]): Transition {
+  return {
+    state: { ...rest(state), phase: "retiring", retire: state.retire ?? "drain" },
+    effects: [...first, { type: "deletePod", now: false }],
+  };
 }
 
 /** Ends an environment whose agent does not answer. */

@@ -164,10 +164,11 @@ export class Environment {
     this.#connection?.send(frame);
   }
 
-  disconnected(): void {
+  /** @param orderly whether the agent said that it goes */
+  disconnected(orderly: boolean): void {
     this.#connection = undefined;
     this.expectedUntil = this.#deps.clock.monotonic() + 2_000;
-    this.apply({ type: "disconnected" });
+    this.apply({ type: "disconnected", orderly });
   }
 
   /** Hands an event over. Only for an environment that is idle. */

@@ -174,13 +174,13 @@ export class Environments implements AgentHost {
       frame: (frame) => {
         if (environment.isConnectedBy(connection)) environment.frame(frame);
       },
-      disconnected: (silent) => {
+      disconnected: (how) => {
         if (!environment.isConnectedBy(connection)) return;
-        if (silent) {
+        if (how === "silent") {
           this.#options.log.warn({ pod: environment.key, node: environment.nodeName }, "an agent stopped answering");
           this.#options.suspects.suspect(environment.nodeName);
         }
-        environment.disconnected();
+        environment.disconnected(how === "orderly");
       },
     };
   }

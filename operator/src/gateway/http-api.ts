@@ -10,7 +10,7 @@ import { objectName } from "../resources/names.ts";
 import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { answerError, answerInvocation } from "./answer.ts";
-import type { Authenticator } from "./authenticator.ts";
+import type { Authenticator, Identify } from "./authenticator.ts";
 import type { Authoriser } from "./authoriser.ts";
 import type { Caller } from "./caller.ts";
 import { type Forwarder, ownerLost } from "./forwarder.ts";
@@ -103,14 +103,14 @@ export class LambdaApi {
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
-    const { clock, random, metrics, budget } = this.#options;
+    const { clock, random, metrics, budget, authenticator } = this.#options;
     const arrivedAt = clock.monotonic();
     const requestId = random.uuid();
     const target = request.url ?? "/";
     const operation = isInvoke(request.method ?? "", target) ? "Invoke" : "unknown";
     this.#inFlight++;
     if (this.#draining) response.shouldKeepAlive = false;
-    const exchange = new Exchange(request, response, requestId, arrivedAt, (status) => {
+    const exchange = new Exchange(response, requestId, arrivedAt, (status) => {
       this.#inFlight--;
       metrics.request(operation, status);
     });
@@ -119,7 +119,17 @@ export class LambdaApi {
       return;
     }
     this.#receiving.set(request, arrivedAt);
-    readBody(request, MAX_PAYLOAD, budget, (body) => {
+    const { method = "", headers } = request;
+    let identify: Identify;
+    try {
+      identify = authenticator.authenticate({ method, target, headers });
+    } catch (error) {
+      this.#drop(request);
+      exchange.refuse(error);
+      return;
+    }
+    const held = budget.of(request.socket.remoteAddress ?? "");
+    readBody(request, MAX_PAYLOAD, held, (body) => {
       this.#receiving.delete(request);
       if (body === "aborted") return exchange.abandoned();
       if (body === "noMemory")
@@ -130,15 +140,23 @@ export class LambdaApi {
           new KappaError("K102", `Request must be smaller than ${MAX_PAYLOAD} bytes for the InvokeFunction operation`),
         );
       }
-      exchange.whenOver(() => budget.give(body.length));
-      exchange.attempt(() => this.#authenticate(exchange, target, body));
+      exchange.whenOver(() => held.give(body.length));
+      exchange.attempt(() =>
+        exchange.continueWith(identify(body), (caller) => this.#authorise(exchange, caller, parseInvoke(target, headers), body)),
+      );
     });
   }
 
-  #authenticate(exchange: Exchange, target: string, body: Buffer): void {
-    const { method = "", headers } = exchange.request;
-    const caller = this.#options.authenticator.authenticate({ method, target, headers, body });
-    exchange.continueWith(caller, (known) => this.#authorise(exchange, known, parseInvoke(target, headers), body));
+  /** Node drops the body of what was answered without it; a sender that never ends is ended by the sweep. */
+  #drop(request: IncomingMessage): void {
+    const { socket } = request;
+    const over = () => {
+      this.#receiving.delete(request);
+      socket.off("close", over);
+    };
+    // An answered request is not told that its connection broke.
+    socket.once("close", over);
+    request.once("close", over);
   }
 
   #authorise(exchange: Exchange, caller: Caller, invoke: InvokeRequest, body: Buffer): void {
@@ -222,7 +240,6 @@ export class LambdaApi {
 
 /** One request and its answer, which is given once. */
 class Exchange {
-  readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: string;
   readonly arrivedAt: number;
@@ -230,8 +247,7 @@ class Exchange {
   #over = false;
   #whenOver: (() => void) | undefined;
 
-  constructor(request: IncomingMessage, response: ServerResponse, requestId: string, arrivedAt: number, done: (status: number) => void) {
-    this.request = request;
+  constructor(response: ServerResponse, requestId: string, arrivedAt: number, done: (status: number) => void) {
     this.response = response;
     this.requestId = requestId;
     this.arrivedAt = arrivedAt;

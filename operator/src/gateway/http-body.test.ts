@@ -73,3 +73,13 @@ test("a caller that breaks off is told apart, and holds nothing", () => {
   expect(outcomes).toEqual(["aborted"]);
   expect(budget.take(10)).toBe(true);
 });
+
+test("one address holds a part at most, and others are served meanwhile", () => {
+  const budget = new PayloadBudget(20, 10);
+  const [one, same, other] = [budget.of("192.0.2.1"), budget.of("192.0.2.1"), budget.of("192.0.2.2")];
+  expect([one.take(8), same.take(4), other.take(10)]).toEqual([true, false, true]);
+  one.give(8);
+  expect([same.take(10), one.take(1)]).toEqual([true, false]);
+  other.give(10);
+  expect([other.take(11), budget.take(10), budget.take(1)]).toEqual([false, true, false]);
+});

@@ -3,17 +3,48 @@ import type { IncomingMessage } from "node:http";
 /** Why a body was not read. `noMemory`: too much is held already. */
 export type BodyProblem = "tooLarge" | "aborted" | "noMemory";
 
-/** Bytes of payloads that a process holds at once, so that many large ones cannot end it. */
-export class PayloadBudget {
-  readonly #max: number;
-  #held = 0;
+/** What a body is charged to. */
+export interface Budget {
+  /** Takes so many bytes, if they are there. */
+  take(bytes: number): boolean;
+  give(bytes: number): void;
+}
 
-  /** @param max bytes */
-  constructor(max: number) {
+/** Bytes of payloads that a process holds at once, so that many large ones cannot end it. */
+export class PayloadBudget implements Budget {
+  readonly #max: number;
+  readonly #maxOfAddress: number;
+  #held = 0;
+  /** What is held for source addresses; only those for which something is. */
+  readonly #heldFor = new Map<string, number>();
+
+  /**
+   * @param max bytes
+   * @param maxOfAddress how many of them one source address may hold
+   */
+  constructor(max: number, maxOfAddress = max) {
     this.#max = max;
+    this.#maxOfAddress = maxOfAddress;
   }
 
-  /** Takes so many bytes, if they are there. */
+  /** The part of it that is there for one source address. */
+  of(address: string): Budget {
+    return {
+      take: (bytes) => {
+        const held = (this.#heldFor.get(address) ?? 0) + bytes;
+        if (held > this.#maxOfAddress || !this.take(bytes)) return false;
+        this.#heldFor.set(address, held);
+        return true;
+      },
+      give: (bytes) => {
+        const held = (this.#heldFor.get(address) ?? 0) - bytes;
+        if (held > 0) this.#heldFor.set(address, held);
+        else this.#heldFor.delete(address);
+        this.give(bytes);
+      },
+    };
+  }
+
   take(bytes: number): boolean {
     if (this.#held + bytes > this.#max) return false;
     this.#held += bytes;
@@ -33,7 +64,7 @@ const EMPTY = Buffer.alloc(0);
  * Reads a body of at most `limit` bytes and calls back once. Without promises: this is on every invocation's way. The bytes of a
  * body that was read belong to the caller, who gives them back to the budget.
  */
-export function readBody(request: IncomingMessage, limit: number, budget: PayloadBudget, done: (body: Buffer | BodyProblem) => void): void {
+export function readBody(request: IncomingMessage, limit: number, budget: Budget, done: (body: Buffer | BodyProblem) => void): void {
   let first: Buffer | undefined;
   let more: Buffer[] | undefined;
   let size = 0;

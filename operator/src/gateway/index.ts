@@ -62,6 +62,8 @@ const LINGER_MS = 2_000;
 const ACCOUNTS_MS = 10_000;
 /** A third of the memory that the chart gives the process; a payload is copied once on its way. */
 const PAYLOAD_BYTES = 256 * 1024 * 1024;
+/** Of these for one source address: behind a load balancer it is that of many callers, so it has room for twenty of the largest. */
+const PAYLOAD_BYTES_OF_ADDRESS = 128 * 1024 * 1024;
 const DRAIN_POLL_MS = 50;
 /** Lambda's longest time-out and a margin; Kubernetes ends the process earlier where its grace period is shorter. */
 const GRACE_MS = 910_000;
@@ -123,7 +125,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     onTick: (now) => environments.tick(now),
   });
 
-  const budget = new PayloadBudget(PAYLOAD_BYTES);
+  const budget = new PayloadBudget(PAYLOAD_BYTES, PAYLOAD_BYTES_OF_ADDRESS);
   const peerServer = new PeerServer({
     ...host,
     budget,

@@ -3,11 +3,13 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { KappaError } from "../domain/errors.ts";
-import { parseAuthorization, type SignedRequest, signingKey, verifySignature } from "./signature.ts";
+import { checkClaim, parseAuthorization, type RequestHead, signingKey, verifySignature } from "./signature.ts";
 
 const SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const NOW = Date.UTC(2026, 6, 9, 12, 0, 0);
 const REGION = "us-east-1";
+
+type SignedRequest = RequestHead & { body: Uint8Array };
 
 interface Draft {
   target?: string;
@@ -49,7 +51,8 @@ async function signed({
 
 function verify(request: SignedRequest, secret = SECRET, now = NOW): void {
   const claim = parseAuthorization(String(request.headers.authorization));
-  verifySignature(request, claim, (date) => signingKey(secret, date, REGION), { region: REGION, now });
+  const timestamp = checkClaim(request.headers, claim, { region: REGION, now });
+  verifySignature(request, request.body, claim, timestamp, (date) => signingKey(secret, date, REGION));
 }
 
 function refusal(act: () => void): KappaError {

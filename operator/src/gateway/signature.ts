@@ -25,13 +25,12 @@ const MUST_BE_SIGNED = [
   "x-amz-security-token",
 ] as const;
 
-/** A request as it came over the wire. */
-export interface SignedRequest {
+/** A request as it came over the wire, but for its body. */
+export interface RequestHead {
   method: string;
   /** Path and query, not decoded. */
   target: string;
   headers: IncomingHttpHeaders;
-  body: Uint8Array;
 }
 
 /** What an Authorization header says. */
@@ -83,23 +82,34 @@ export function signingKey(secretAccessKey: string, date: string, region: string
 }
 
 /**
- * Checks a signature.
- * @param keyOf gives the signing key of a day
+ * Checks what a signature says of itself, for which the body is not needed.
  * @param now epoch milliseconds
+ * @returns the time of signing as it was written
  * @throws KappaError K110 or K116 with AWS's text
  */
-export function verifySignature(
-  request: SignedRequest,
-  claim: SignatureClaim,
-  keyOf: (date: string) => Buffer,
-  expected: { region: string; now: number },
-): void {
+export function checkClaim(headers: IncomingHttpHeaders, claim: SignatureClaim, expected: { region: string; now: number }): string {
   if (claim.service !== SERVICE) throw new KappaError("K110", `Credential should be scoped to correct service: '${SERVICE}'.`);
   if (claim.region !== expected.region)
     throw new KappaError("K110", `Credential should be scoped to a valid region: '${expected.region}'.`);
-  const timestamp = signingTime(request.headers, claim.date, expected.now);
-  checkSignedHeaders(request.headers, claim.signedHeaders);
-  const canonical = canonicalRequest(request, claim.signedHeaders, payloadHash(request));
+  const timestamp = signingTime(headers, claim.date, expected.now);
+  checkSignedHeaders(headers, claim.signedHeaders);
+  return timestamp;
+}
+
+/**
+ * Checks a signature whose claim was found good.
+ * @param timestamp from {@link checkClaim}
+ * @param keyOf gives the signing key of a day
+ * @throws KappaError K110 with AWS's text
+ */
+export function verifySignature(
+  request: RequestHead,
+  body: Uint8Array,
+  claim: SignatureClaim,
+  timestamp: string,
+  keyOf: (date: string) => Buffer,
+): void {
+  const canonical = canonicalRequest(request, claim.signedHeaders, payloadHash(request.headers, body));
   const scope = `${claim.date}/${claim.region}/${SERVICE}/${TERMINATOR}`;
   const toSign = `${ALGORITHM}\n${timestamp}\n${scope}\n${hash("sha256", canonical, "hex")}`;
   const signature = createHmac("sha256", keyOf(claim.date)).update(toSign).digest();
@@ -159,15 +169,15 @@ function checkSignedHeaders(headers: IncomingHttpHeaders, signed: readonly strin
 }
 
 /** Hash of the payload as it enters the signature. A declared hash is believed only if the body has it. */
-function payloadHash(request: SignedRequest): string {
-  const declared = request.headers["x-amz-content-sha256"];
+function payloadHash(headers: IncomingHttpHeaders, body: Uint8Array): string {
+  const declared = headers["x-amz-content-sha256"];
   if (declared === UNSIGNED_PAYLOAD) return UNSIGNED_PAYLOAD;
-  const actual = hash("sha256", request.body, "hex");
+  const actual = hash("sha256", body, "hex");
   if (declared !== undefined && declared !== actual) throw mismatch();
   return actual;
 }
 
-function canonicalRequest(request: SignedRequest, signedHeaders: readonly string[], payload: string): string {
+function canonicalRequest(request: RequestHead, signedHeaders: readonly string[], payload: string): string {
   const question = request.target.indexOf("?");
   const path = question < 0 ? request.target : request.target.slice(0, question);
   const query = question < 0 ? "" : canonicalQuery(request.target.slice(question + 1));
