@@ -24,15 +24,18 @@ export async function startNode({ engine, kubectl }: Cluster, node: string): Pro
   });
   await kubectl("wait", "--for=condition=Ready", "--timeout=180s", `node/${node}`);
   if (engine.name === "podman") await dropEndpointsOfLostAddresses(kubectl);
-  await kubectl(
-    "wait",
-    "--for=condition=Ready",
-    "--timeout=180s",
-    "pod",
-    "--all",
-    "--namespace=kube-system",
-    `--field-selector=spec.nodeName=${node}`,
-  );
+  // Only what belongs to the node: Deployments' pods may have been given up meanwhile, and are deleted now.
+  for (const app of engine.name === "podman" ? ["kube-proxy", "cilium"] : ["kube-proxy"]) {
+    await kubectl(
+      "wait",
+      "--for=condition=Ready",
+      "--timeout=180s",
+      "pod",
+      "--namespace=kube-system",
+      `--selector=k8s-app=${app}`,
+      `--field-selector=spec.nodeName=${node}`,
+    );
+  }
 }
 
 const Endpoints = z.object({

@@ -11,7 +11,7 @@ import { configurationFor, createKindCluster } from "./kind.ts";
 import { kubectlOf } from "./kubectl.ts";
 import { withLock } from "./lock.ts";
 import { ciliumObjects } from "./manifests/cilium.ts";
-import { corefileWithLocalInternet } from "./manifests/dns.ts";
+import { corefileWithLocalInternet, DNS_SPREADING } from "./manifests/dns.ts";
 import { storageFolders, storageObjects } from "./manifests/storage.ts";
 import { type BuiltParts, ensureParts, moduleSource, partsKey } from "./parts.ts";
 import type { Paths } from "./paths.ts";
@@ -181,7 +181,17 @@ class Up {
       "--patch",
       JSON.stringify({ data: { Corefile } }),
     );
-    await kubectl("rollout", "restart", "deployment/coredns", "--namespace=kube-system");
+    // A change of the pods also makes them read the new Corefile.
+    await kubectl(
+      "patch",
+      "deployment",
+      "coredns",
+      "--namespace=kube-system",
+      "--patch",
+      JSON.stringify({
+        spec: { template: { metadata: { annotations: { "kappa.dev/corefile": textSha256(Corefile) } }, spec: DNS_SPREADING } },
+      }),
+    );
   }
 
   async ready(): Promise<void> {

@@ -653,6 +653,17 @@ describe("gateways", () => {
     expect(a.received.filter((f) => f.type === 10)).toEqual([]);
   });
 
+  test("those that the pod was made with are dialled though their name cannot be resolved", async () => {
+    const gateway = await gatewayOf();
+    const gone = "127.0.0.1:1";
+    await agentOf({
+      gatewayHost: "gateways.invalid",
+      gatewayPort: gateway.port,
+      env: { KAPPA_GATEWAY_ADDRESSES: `${gone},${gateway.address}` },
+    });
+    expect((await gateway.agent()).hello).toMatchObject({ podName: "pod-1", state: "unassigned" });
+  });
+
   test("a lost one is dialled again with the token as it is then, and told what the agent holds", async () => {
     const { gateway, agent, link, code } = await running(
       "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n",

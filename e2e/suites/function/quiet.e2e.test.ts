@@ -30,7 +30,9 @@ function auditEvents(since: number, until: number): AuditEvent[] {
 beforeAll(() => applyAndWait(...names.map((n) => pythonFunction(n, "def handler(event, context):\n    return event\n"))));
 afterAll(() => deleteFunctions(...names));
 
-test(`${COUNT} idle functions: in ${QUIET_MS / 1000} s no write by Kappa's identities but Leases`, async () => {
+test(`${COUNT} idle functions: in ${QUIET_MS / 1000} s no write by Kappa's identities but Leases`, {
+  timeout: QUIET_MS + 240_000,
+}, async () => {
   await new Promise((r) => setTimeout(r, 15_000)); // what the functions' creation itself started may finish first
   const since = Date.now();
   await new Promise((r) => setTimeout(r, QUIET_MS));

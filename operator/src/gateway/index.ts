@@ -81,7 +81,15 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   const suspects = new SuspectNodes(clock);
   const keys = new AccessKeys(log);
   const tokens = new AgentTokens({ client, clock, log });
-  const pods = new PodWriter({ client, clock, random, log, images: config.images, settings: config.environment });
+  const pods = new PodWriter({
+    client,
+    clock,
+    random,
+    log,
+    images: config.images,
+    settings: config.environment,
+    gatewaysFor: (key) => peers.membersFor(key).map(({ address }) => address),
+  });
   const packages = await PackageCache.open({ ...config.packageCache, store: deps.bus.packages, metrics, log });
 
   // The tables refer to each other; what is called later than this function may be made later in it.

@@ -36,7 +36,7 @@ function setup({
   deletes?: (boolean | Error)[];
   existing?: (name: string) => KubeObject | undefined;
 }) {
-  const calls = { create: [] as string[], delete: [] as (number | undefined)[] };
+  const calls = { create: [] as string[], env: [] as unknown[], delete: [] as (number | undefined)[] };
   const end = <T>(outcome: T | Error | undefined): T => {
     if (outcome instanceof Error || outcome === undefined) throw outcome ?? new Error("one call too many");
     return outcome;
@@ -52,9 +52,11 @@ function setup({
       gateway: { host: "g", port: 1 },
       imagePullPolicy: "Never",
     },
+    gatewaysFor: () => ["10.0.0.1:8081", "10.0.0.2:8081"],
     client: {
       async create(_resource, object) {
         calls.create.push(object.metadata.name);
+        calls.env.push((object as unknown as { spec: { containers: { env: unknown }[] } }).spec.containers[0]?.env);
         end(creates.shift());
         return { ...object, metadata: { ...object.metadata, uid: "new" } };
       },
@@ -84,6 +86,12 @@ test("an answer that was lost does not make a second pod", async () => {
   await vi.advanceTimersByTimeAsync(1_000);
   expect((await made).podUid).toBe("first");
   expect(new Set(calls.create).size).toBe(1);
+});
+
+test("a pod is told which gateways live, so that its start does not hang on the cluster's DNS", async () => {
+  const { writer, calls } = setup({ creates: ["ok"] });
+  await writer.create(entry, runnable, []);
+  expect(calls.env[0]).toContainEqual({ name: "KAPPA_GATEWAY_ADDRESSES", value: "10.0.0.1:8081,10.0.0.2:8081" });
 });
 
 test("an API server that stays away is reported after a few attempts, one that refuses at once", async () => {

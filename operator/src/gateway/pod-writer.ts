@@ -23,6 +23,8 @@ export interface PodWriterOptions {
   log: Logger;
   images: Readonly<Record<string, string>>;
   settings: EnvironmentSettings;
+  /** `host:port` of the gateways that an agent of this function should dial. */
+  gatewaysFor(functionKey: string): string[];
 }
 
 /** Makes and deletes the pods of environments. */
@@ -45,7 +47,7 @@ export class PodWriter {
    * @throws KubeError when the API server refuses or stays away; KappaError K114 when no image has the runtime
    */
   async create(entry: FunctionEntry, runnable: Runnable, avoidNodes: readonly string[]): Promise<EnvironmentIdentity> {
-    const { client, clock, random, images, settings } = this.#options;
+    const { client, clock, random, images, settings, gatewaysFor } = this.#options;
     const pod = environmentPod({
       function: { uid: entry.uid, name: entry.name, namespace: entry.namespace },
       suffix: random.hex(SUFFIX_LENGTH),
@@ -54,6 +56,7 @@ export class PodWriter {
       images,
       placement: PUBLIC_PLACEMENT,
       settings,
+      gatewayAddresses: gatewaysFor(entry.key),
       avoidNodes,
     });
     for (let attempt = 1; ; attempt++) {

@@ -67,6 +67,11 @@ export interface EnvironmentPodInput {
   /** Value of the placement label, which selects the NetworkPolicies. */
   placement: string;
   settings: EnvironmentSettings;
+  /**
+   * `host:port` of the gateways to dial first. The agent finds them by name as well, but a lost node may have taken the cluster's DNS
+   * along.
+   */
+  gatewayAddresses?: readonly string[];
   /** Names of nodes that the pod must not run on. */
   avoidNodes?: readonly string[];
 }
@@ -128,6 +133,7 @@ export function environmentPod(input: EnvironmentPodInput) {
           env: [
             { name: "KAPPA_GATEWAY_HOST", value: settings.gateway.host },
             { name: "KAPPA_GATEWAY_PORT", value: String(settings.gateway.port) },
+            { name: "KAPPA_GATEWAY_ADDRESSES", value: (input.gatewayAddresses ?? []).join(",") },
             { name: "KAPPA_RUNTIME", value: effective.runtime },
             { name: "POD_NAME", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } } },
             { name: "POD_NAMESPACE", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } } },

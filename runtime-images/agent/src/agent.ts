@@ -62,6 +62,7 @@ export class Agent {
     this.#gateways = new Gateways({
       host: settings.gatewayHost,
       port: settings.gatewayPort,
+      firstAddresses: settings.gatewayAddresses,
       podName: settings.podName,
       tokenFile: settings.tokenFile,
       log,

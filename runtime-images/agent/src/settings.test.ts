@@ -9,6 +9,15 @@ const POD = {
   POD_NAMESPACE: "team",
 };
 
+test("addresses of gateways to dial first are optional, and each has to be host:port", () => {
+  expect(readSettings(POD).gatewayAddresses).toEqual([]);
+  expect(readSettings({ ...POD, KAPPA_GATEWAY_ADDRESSES: "10.0.0.1:8081,[fd00::1]:8081" }).gatewayAddresses).toEqual([
+    "10.0.0.1:8081",
+    "[fd00::1]:8081",
+  ]);
+  expect(() => readSettings({ ...POD, KAPPA_GATEWAY_ADDRESSES: "10.0.0.1" })).toThrow('KAPPA_GATEWAY_ADDRESSES has "10.0.0.1"');
+});
+
 test("what an environment pod sets is enough", () => {
   expect(readSettings(POD)).toMatchObject({
     gatewayPort: 8081,

@@ -6,6 +6,8 @@ export interface Settings {
   /** Name or address under which gateways are found; every address it has is a gateway. */
   gatewayHost: string;
   gatewayPort: number;
+  /** `host:port` of gateways to dial before the name is resolved; they may be gone by now. */
+  gatewayAddresses: readonly string[];
   /** Runtime identifier, such as `python3.11`. */
   runtime: string;
   podName: string;
@@ -41,9 +43,16 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
       problems.push(`${name} is ${JSON.stringify(value)}, not a whole number from ${min} to ${max}`);
     return Number(value);
   };
+  const addresses = (name: string): string[] => {
+    const list = (env[name] ?? "").split(",").filter((address) => address !== "");
+    const wrong = list.find((address) => !/^(\[[0-9a-f:.]+\]|[\w.-]+):\d{1,5}$/i.test(address));
+    if (wrong !== undefined) problems.push(`${name} has ${JSON.stringify(wrong)}, which is not host:port`);
+    return list;
+  };
   const settings: Settings = {
     gatewayHost: text("KAPPA_GATEWAY_HOST"),
     gatewayPort: integer("KAPPA_GATEWAY_PORT", 1, 65_535),
+    gatewayAddresses: addresses("KAPPA_GATEWAY_ADDRESSES"),
     runtime: text("KAPPA_RUNTIME"),
     podName: text("POD_NAME"),
     podNamespace: text("POD_NAMESPACE"),

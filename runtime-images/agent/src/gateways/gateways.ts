@@ -11,6 +11,8 @@ import { Connection, type ReceivedFrame } from "./connection.ts";
 export interface GatewaysOptions {
   host: string;
   port: number;
+  /** `host:port` of the gateways that lived when the pod was made: dialled at once, whether or not the name can be resolved. */
+  firstAddresses: readonly string[];
   podName: string;
   tokenFile: string;
   log: Log;
@@ -55,6 +57,7 @@ export class Gateways {
   }
 
   start(): void {
+    this.#dialChosen(this.#options.firstAddresses);
     void this.#lookUp();
   }
 
