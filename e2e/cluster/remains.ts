@@ -19,7 +19,7 @@ export async function whatRemains(paths: Paths): Promise<string[]> {
       .map((info) => `process ${info.pid}: ${info.commandLine.join(" ").slice(0, 120)}`),
     ...(await dockerContainers()).map((id) => `container ${id} (docker)`),
     ...((await exists(paths.podman)) ? [`containers' storage ${paths.podman}`] : []),
-    ...mountsBelow(mounts, [paths.stateDir]).map((point) => `mount ${point}`),
+    ...mountsBelow(mounts, [paths.stateDir, paths.cacheDir]).map((point) => `mount ${point}`),
     ...((await exists(`/run/netns/${INTERNET_NAMESPACE}`)) ? [`network namespace ${INTERNET_NAMESPACE}`] : []),
     ...((await exists(`/sys/class/net/${INTERNET_INTERFACE}`)) ? [`network interface ${INTERNET_INTERFACE}`] : []),
     ...(await existingCgroups(all, paths.cgroup)).map((folder) => `cgroup ${folder}`),

@@ -45,7 +45,8 @@ async function buildahEngine(folder: string, logFile: string): Promise<ImageEngi
   // Only images made here are used, so there is no signature to verify; without a file that says so buildah refuses to work.
   const policy = join(folder, "policy.json");
   await writeFile(policy, JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }));
-  const store = ["buildah", "--root", join(folder, "storage"), "--runroot", join(folder, "run")];
+  // In a mount namespace of its own: buildah leaves its store and what it was building mounted, above all when it is interrupted.
+  const store = ["unshare", "--mount", "buildah", "--root", join(folder, "storage"), "--runroot", join(folder, "run")];
   const options = { logFile, env: { TMPDIR: temporary } };
   /** buildah's name for an image that is from no registry. */
   const local = (reference: string): string => `localhost/${reference}`;
