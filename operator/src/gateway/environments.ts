@@ -16,7 +16,7 @@ import type { SuspectNodes } from "./suspect-nodes.ts";
 const POD_WAIT_MS = 5_000;
 /**
  * A node whose kubelet takes no note of a pod for so long, while nothing else is heard of the node, is taken to be down: Kubernetes
- * goes on placing pods there until it notices itself, some 40 s later. A working kubelet takes note within a tenth of a second.
+ * goes on placing pods there until it notices itself, some 40 s later.
  */
 const ACKNOWLEDGE_MS = 3_000;
 /** A pod that was found, not made: its agent is expected to dial this gateway within this time, else it is not counted on. */
