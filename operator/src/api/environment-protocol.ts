@@ -10,7 +10,7 @@
  */
 
 /** Raised when a frame changes incompatibly; an agent of another version is refused with {@link CloseCode.versionMismatch}. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Path of the agents' WebSocket on the gateway's agent port. */
 export const CONNECT_PATH = "/v1/connect";
@@ -29,6 +29,15 @@ export const MAX_HEADER = 256 * 1024;
 
 /** Largest body accepted, bytes: Lambda's largest response (6 MiB + 100 B) with room for one log tail. */
 export const MAX_BODY = 8 * 1024 * 1024;
+
+/**
+ * Bytes of a streamed response that an agent may have sent without a {@link Credit} for them. It bounds what a slow caller costs
+ * the gateway; the WebSocket itself is never paused, because pings travel on it.
+ */
+export const STREAM_WINDOW = 1024 * 1024;
+
+/** Largest streamed response, bytes (Lambda's quota). */
+export const MAX_STREAMED = 200 * 1024 * 1024;
 
 export const CloseCode = {
   /** The other side is going away in an orderly way; the agent reconnects to the remaining members. */
@@ -93,7 +102,38 @@ export interface Assignment {
   initializationType: "on-demand" | "provisioned-concurrency";
   /** The package, to be fetched from {@link PACKAGES_PATH}. */
   code: { sha256: string; size: number };
-  logging: { format: "Text" | "JSON"; group: string; stream: string };
+  logging: {
+    format: "Text" | "JSON";
+    group: string;
+    stream: string;
+    /** Lowest level that is kept of the function's own JSON log (`TRACE` … `FATAL`). */
+    applicationLevel?: string;
+    /** Lowest level that is kept of the platform's records (`DEBUG`, `INFO`, `WARN`). */
+    systemLevel?: string;
+  };
+  /** What AWS's SDKs inside act as: the execution role. Valid for longer than the environment is kept. */
+  credentials: AwsCredentials;
+  /** Base URL of Lambda's API, for AWS_ENDPOINT_URL_LAMBDA. */
+  lambdaEndpoint: string;
+}
+
+/** Temporary credentials as AWS's STS gives them; made and checked by the gateways alone. */
+export interface AwsCredentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken: string;
+}
+
+/**
+ * Gateway to agent, after `assign` and again before the former one expires: the execution role's Kubernetes token, which the agent
+ * puts where Kubernetes' clients look for it. It may arrive after the code has started, when the API server was slow.
+ */
+export interface RoleToken {
+  token: string;
+  /** Namespace of the ServiceAccount. */
+  namespace: string;
+  /** PEM of the API server's certificate authority. */
+  caCertificate: string;
 }
 
 /** Agent to gateway: the assignment was carried out and the runtime asked for its first event, or why not. */
@@ -146,8 +186,23 @@ export interface Result {
   maxMemoryMb: number;
   /** Last 4 KB of the log of this invocation, base64. */
   logTail?: string;
+  /** The response went ahead of this frame as {@link ResponseChunk}s; the body is empty, or the error that ended the stream early. */
+  streamed?: boolean;
   /** False when the runtime could not be restarted: the environment takes no further event. */
   reusable: boolean;
+}
+
+/** Agent to gateway: a part of a response that the runtime streams; the body is the bytes. A {@link Result} ends it. */
+export interface ResponseChunk {
+  requestId: string;
+  /** With the first one: the runtime's Content-Type. */
+  contentType?: string;
+}
+
+/** Gateway to agent: so many bytes of a streamed response have left the gateway; see {@link STREAM_WINDOW}. */
+export interface Credit {
+  requestId: string;
+  bytes: number;
 }
 
 /** Agent to gateway: the event was not taken (another gateway's event is running, or the environment is not ready). Nothing ran. */
@@ -176,6 +231,9 @@ export const FrameType = {
   busy: 8,
   shutdown: 9,
   stateChange: 10,
+  roleToken: 11,
+  responseChunk: 12,
+  credit: 13,
 } as const;
 
 export type Frame =
@@ -188,7 +246,10 @@ export type Frame =
   | { type: typeof FrameType.result; header: Result; body?: Uint8Array }
   | { type: typeof FrameType.busy; header: Busy; body?: Uint8Array }
   | { type: typeof FrameType.shutdown; header: Shutdown; body?: Uint8Array }
-  | { type: typeof FrameType.stateChange; header: StateChange; body?: Uint8Array };
+  | { type: typeof FrameType.stateChange; header: StateChange; body?: Uint8Array }
+  | { type: typeof FrameType.roleToken; header: RoleToken; body?: Uint8Array }
+  | { type: typeof FrameType.responseChunk; header: ResponseChunk; body?: Uint8Array }
+  | { type: typeof FrameType.credit; header: Credit; body?: Uint8Array };
 
 /** A frame that does not decode. The message says what was wrong with it. */
 export class FrameError extends Error {
