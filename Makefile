@@ -54,6 +54,10 @@ test-integration: $(deps) ## Against a real API server, etcd and NATS server, wi
 test-function: $(deps) ## One function end to end on the cluster: clients, failures, killed parts
 	@node scripts/test.ts function
 
+.PHONY: test-runtimes
+test-runtimes: $(deps) ## Every runtime on the cluster: real programs, every failure, limits, what code finds
+	@node scripts/test.ts runtimes
+
 .PHONY: lint
 lint: $(deps) ## Format, layout rule, unused code, types, generated files
 	@node scripts/test.ts static

@@ -1,7 +1,7 @@
 /**
  * Runs the stages of `make test` in order and ends with one line `N passed, N failed`: the sum over all stages.
  *
- *     node scripts/test.ts [static|unit|integration|function ...]      default: all
+ *     node scripts/test.ts [static|unit|integration|function|runtimes ...]      default: all
  *
  * A stage's exit status and its counts are both believed: a test file that cannot even be loaded counts as a failure.
  */
@@ -110,6 +110,15 @@ async function vitest(project: string, suite?: string): Promise<Tally> {
   };
 }
 
+/** A suite of e2e/suites, on the cluster with this checkout's Kappa on it. */
+async function onCluster(suite: string): Promise<Tally> {
+  const up = await inTurn([
+    ["node", ["e2e/cluster/main.ts", "up"]],
+    ["node", ["e2e/cluster/install.ts"]],
+  ]);
+  return up.failed ? up : sum(up, await vitest("e2e", suite));
+}
+
 const stages: Stage[] = [
   {
     name: "static",
@@ -130,16 +139,7 @@ const stages: Stage[] = [
       return built.failed ? built : sum(built, await vitest("integration"));
     },
   },
-  {
-    name: "function",
-    run: async () => {
-      const up = await inTurn([
-        ["node", ["e2e/cluster/main.ts", "up"]],
-        ["node", ["e2e/cluster/install.ts"]],
-      ]);
-      return up.failed ? up : sum(up, await vitest("e2e", "function"));
-    },
-  },
+  ...["function", "runtimes"].map((suite) => ({ name: suite, run: () => onCluster(suite) })),
 ];
 
 const wanted = process.argv.slice(2);
