@@ -55,6 +55,12 @@ test("the control plane takes workloads, and its audit log is a folder of the ma
   });
 });
 
+test("the kubelet limits the processes of a pod, with every engine", () => {
+  for (const input of [ours, published]) {
+    expect(parsed(input).patches.KubeletConfiguration).toMatchObject({ podPidsLimit: 1_088, volumeStatsAggPeriod: "15s" });
+  }
+});
+
 describe("what the audit log holds", () => {
   // First match wins (Kubernetes documentation, "Auditing").
   const levelOf = (request: { groups?: string[]; group?: string; verb: string }) =>

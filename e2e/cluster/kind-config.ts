@@ -110,6 +110,10 @@ function kubeadmPatches(cgroupfs: boolean): object[] {
       oomScoreAdj: 0,
       serializeImagePulls: false,
       maxPods: 200,
+      // Lambda's 1,024 processes and threads of one environment, and 64 for the agent's threads and the pod's own process.
+      podPidsLimit: 1024 + 64,
+      // How often volumes are measured, 1m by default: a test that fills /tmp does not wait a minute until its pod is evicted.
+      volumeStatsAggPeriod: "15s",
       // Renewed every quarter of it.
       nodeLeaseDurationSeconds: 20,
     },
