@@ -17,7 +17,7 @@ import { buildBundles } from "./build.ts";
 import { type BuiltImage, ImageBuilder, mebibytes } from "./images/builder.ts";
 import { imageEngine } from "./images/engine.ts";
 import { type Inputs, recipes } from "./images/recipes.ts";
-import { pythonRuntimeClient } from "./images/runtime-clients.ts";
+import { pythonRuntimeClient } from "./images/runtime-clients/python.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 

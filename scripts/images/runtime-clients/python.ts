@@ -1,10 +1,10 @@
 import { mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ClusterError } from "../../e2e/cluster/failure.ts";
-import { textSha256 } from "../../e2e/cluster/files.ts";
-import { CommandError, run } from "../../e2e/cluster/run.ts";
-import { contentDigest } from "./files.ts";
-import { ensureProgram } from "./programs.ts";
+import { ClusterError } from "../../../e2e/cluster/failure.ts";
+import { textSha256 } from "../../../e2e/cluster/files.ts";
+import { CommandError, run } from "../../../e2e/cluster/run.ts";
+import { contentDigest } from "../files.ts";
+import { ensureProgram } from "../programs.ts";
 
 const PIP = ["python3", "-m", "pip"];
 
