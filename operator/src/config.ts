@@ -80,6 +80,8 @@ const gateway = z.object({
   KAPPA_PEER_PORT: port,
   KAPPA_AGENT_SERVICE: z.string().min(1),
   KAPPA_PEER_SECRET_FILE: file,
+  KAPPA_CLUSTER_DOMAIN: z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/),
+  KAPPA_LAMBDA_ENDPOINT: z.url(),
   KAPPA_CACHE_DIR: z.string().min(1),
   KAPPA_CACHE_BYTES: z.coerce.number().int().positive(),
   KAPPA_KEEP_ALIVE_SECONDS: seconds,

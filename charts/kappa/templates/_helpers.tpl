@@ -124,7 +124,7 @@ buffers, which are outside the heap. Call with the component's values.
 - name: KAPPA_METRICS_PORT
   value: "9090"
 - name: KAPPA_NATS_URL
-  value: nats://kappa-nats.{{ .root.Release.Namespace }}.svc.cluster.local.:4222
+  value: nats://kappa-nats.{{ .root.Release.Namespace }}.svc.{{ .root.Values.cluster.domain }}.:4222
 - name: KAPPA_NATS_SEED_FILE
   value: /var/run/secrets/kappa.dev/nats/seed
 {{- with include "kappa.nodeOptions" .values }}

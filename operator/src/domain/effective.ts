@@ -39,6 +39,11 @@ export function effectiveConfiguration(fn: LambdaFunction, stored: StoredPackage
   };
 }
 
+/** The ServiceAccount that a function acts as; every namespace has `default`. */
+export function roleOf({ role }: Pick<EffectiveConfiguration, "role">): string {
+  return role ?? "default";
+}
+
 /** Lambda's name of a function. */
 export function functionNameOf(fn: LambdaFunction): string {
   return fn.spec.functionName ?? fn.metadata.name;

@@ -139,6 +139,13 @@ export const CATALOGUE = {
     remedy: "Sign with an AWS SDK, the aws-cli or curl --aws-sigv4; a proxy in between must not change the header.",
     retryable: false,
   }),
+  K117: entry({
+    lambdaType: "ExpiredTokenException",
+    status: 403,
+    meaning: "The credentials of an execution role have expired, or the environment that they were given to has ended.",
+    remedy: "Credentials of a function are good inside its environment only: do not keep them elsewhere.",
+    retryable: false,
+  }),
   // --- Packages (codes K2xx) ---
   K200: entry({
     lambdaType: "InvalidParameterValueException",

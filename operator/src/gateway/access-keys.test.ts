@@ -68,13 +68,13 @@ test.each([
 test("the signing key of a day is derived once and kept for two days", () => {
   keys.put(secret());
   const key = keys.get("AKIAEXAMPLE0000000001");
-  const first = key?.signingKey("20260101", "us-east-1");
+  const first = key?.keys.of("20260101", "us-east-1");
   expect(first).toEqual(signingKey("a-secret-of-some-length", "20260101", "us-east-1"));
-  expect(key?.signingKey("20260101", "us-east-1")).toBe(first);
-  key?.signingKey("20260102", "us-east-1");
-  expect(key?.signingKey("20260101", "us-east-1")).toBe(first);
-  key?.signingKey("20260103", "us-east-1");
-  expect(key?.signingKey("20260101", "us-east-1")).not.toBe(first);
+  expect(key?.keys.of("20260101", "us-east-1")).toBe(first);
+  key?.keys.of("20260102", "us-east-1");
+  expect(key?.keys.of("20260101", "us-east-1")).toBe(first);
+  key?.keys.of("20260103", "us-east-1");
+  expect(key?.keys.of("20260101", "us-east-1")).not.toBe(first);
 });
 
 test("of a Secret nothing is kept but the key, however much is in it", () => {

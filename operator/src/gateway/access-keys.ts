@@ -1,7 +1,7 @@
 import type { KubeObject } from "../kube/objects.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { type Caller, serviceAccountCaller } from "./caller.ts";
-import { signingKey } from "./signature.ts";
+import { SigningKeys } from "./signing-keys.ts";
 
 /** A Secret of type `kappa.dev/access-key`, as the API server shows it. */
 export interface AccessKeySecret extends KubeObject {
@@ -31,9 +31,6 @@ export function trimAccessKey({ apiVersion, kind, metadata, type, data }: Access
   };
 }
 
-/** Signing keys of so many days are kept: around midnight callers' clocks are on two days. */
-const DAYS = 2;
-
 /** An access key that a caller may sign with. */
 export class AccessKey {
   readonly accessKeyId: string;
@@ -42,30 +39,14 @@ export class AccessKey {
   readonly source: string;
   /** Orders keys with one id: the API server's creation time, which no user can set, then the name. */
   readonly age: string;
-  readonly #secret: string;
-  readonly #signingKeys = new Map<string, Buffer>();
+  readonly keys: SigningKeys;
 
   constructor(of: { accessKeyId: string; secret: string; caller: Caller; source: string; age: string }) {
     this.accessKeyId = of.accessKeyId;
     this.caller = of.caller;
     this.source = of.source;
     this.age = of.age;
-    this.#secret = of.secret;
-  }
-
-  /** The key of a day in a region, derived once. */
-  signingKey(date: string, region: string): Buffer {
-    const id = `${date}/${region}`;
-    let key = this.#signingKeys.get(id);
-    if (!key) {
-      key = signingKey(this.#secret, date, region);
-      for (const oldest of this.#signingKeys.keys()) {
-        if (this.#signingKeys.size < DAYS) break;
-        this.#signingKeys.delete(oldest);
-      }
-      this.#signingKeys.set(id, key);
-    }
-    return key;
+    this.keys = new SigningKeys(of.secret);
   }
 }
 

@@ -8,6 +8,7 @@ import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { AccessKeys } from "./access-keys.ts";
 import { type Caller, namespaceOfUser } from "./caller.ts";
 import { FreshCache, type Lifetime } from "./fresh-cache.ts";
+import type { RoleKey, RoleSessions } from "./role-sessions.ts";
 import { checkClaim, isSignature, parseAuthorization, type RequestHead, verifySignature } from "./signature.ts";
 
 const TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -30,6 +31,8 @@ interface TokenReview {
 
 export interface AuthenticatorOptions {
   keys: Pick<AccessKeys, "get">;
+  /** Keys with a session token: those of execution roles. */
+  roles: Pick<RoleSessions, "key" | "checkLives">;
   client: Pick<KubeClient, "post">;
   metrics: GatewayMetrics;
   clock: Clock;
@@ -58,8 +61,8 @@ export class Authenticator {
 
   /**
    * Looks at a request's credentials before its body is read: what can be refused without the body is refused here. What is
-   * returned may throw K109 and K110, and K106 when a token cannot be checked now.
-   * @throws KappaError K109, K110, K111 or K116
+   * returned may throw K109, K110 and K117, and K106 when a token cannot be checked now.
+   * @throws KappaError K109, K110, K111, K116 or K117
    */
   authenticate(request: RequestHead): Identify {
     const authorization = request.headers.authorization;
@@ -72,20 +75,35 @@ export class Authenticator {
   }
 
   #bySignature(request: RequestHead, authorization: string): Identify {
-    const { keys, clock, region } = this.#options;
+    const { keys, roles, clock, region, metrics } = this.#options;
     return this.#signed(() => {
       const claim = parseAuthorization(authorization);
-      const key = keys.get(claim.accessKeyId);
-      // Session tokens belong to temporary credentials, of which none are issued yet.
-      if (!key || hasSessionToken(request.headers)) throw new KappaError("K109", "The security token included in the request is invalid.");
+      const token = sessionToken(request.headers);
+      const role = token === undefined ? undefined : roles.key(token, claim.accessKeyId);
+      const key = role ?? keys.get(claim.accessKeyId);
+      if (!key) throw new KappaError("K109", "The security token included in the request is invalid.");
       const timestamp = checkClaim(request.headers, claim, { region, now: clock.now() });
       return (body) =>
         this.#signed(() => {
-          verifySignature(request, body, claim, timestamp, (date) => key.signingKey(date, region));
-          this.#options.metrics.authenticated("signature", "ok");
+          verifySignature(request, body, claim, timestamp, (date) => key.keys.of(date, region));
+          const pending = role && roles.checkLives(role);
+          if (pending) return this.#roleLives(role, pending);
+          metrics.authenticated("signature", "ok");
           return key.caller;
         });
     });
+  }
+
+  async #roleLives({ caller }: RoleKey, pending: Promise<undefined>): Promise<Caller> {
+    const { metrics } = this.#options;
+    try {
+      await pending;
+    } catch (error) {
+      metrics.authenticated("signature", "refused");
+      throw error;
+    }
+    metrics.authenticated("signature", "ok");
+    return caller;
   }
 
   /** Runs a step of checking a signature, and counts its refusal. */
@@ -144,7 +162,7 @@ export class Authenticator {
   }
 }
 
-function hasSessionToken(headers: IncomingHttpHeaders): boolean {
+function sessionToken(headers: IncomingHttpHeaders): string | undefined {
   const token = headers["x-amz-security-token"];
-  return token !== undefined && token !== "";
+  return typeof token === "string" && token !== "" ? token : undefined;
 }

@@ -23,8 +23,10 @@ export interface GatewayConfig {
   advertisedHost: string;
   /** Name of the headless service whose EndpointSlices list the gateways. */
   agentService: string;
-  /** Known to the gateways alone; whoever shows it is one. */
+  /** Known to the gateways alone; whoever shows it is one. Credentials of roles are sealed with keys derived from it. */
   peerSecret: string;
+  /** Base URL of Lambda's API as functions reach it. */
+  lambdaEndpoint: string;
   /** Image of each runtime. */
   images: Readonly<Record<string, string>>;
   /** Policy of environment pods. */

@@ -82,6 +82,12 @@ function setup({ owned = true, accountConcurrency = 1000 } = {}) {
       keepAliveMs: 600_000,
       startTimeoutMs: 20_000,
       accountIdOf: () => "111111111111",
+      lambdaEndpoint: "http://gateway",
+      credentialsFor: ({ podUid }, serviceAccount) => ({
+        accessKeyId: `${serviceAccount} in ${podUid}`,
+        secretAccessKey: "s",
+        sessionToken: "t",
+      }),
       adopt: (...made) => environments.adopt(...made),
       pods: {
         async create(entry, runnable, avoidNodes) {

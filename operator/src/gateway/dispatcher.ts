@@ -1,5 +1,7 @@
-import type { Assignment, Result } from "../api/environment-protocol.ts";
+import type { Assignment, AwsCredentials, Result } from "../api/environment-protocol.ts";
+import type { FunctionEffectiveLoggingConfig } from "../api/types.generated.ts";
 import { functionArn } from "../domain/arns.ts";
+import { roleOf } from "../domain/effective.ts";
 import { KappaError } from "../domain/errors.ts";
 import { LATEST } from "../domain/names.ts";
 import type { Clock } from "../kube/clock.ts";
@@ -36,6 +38,10 @@ export interface DispatcherDeps {
   keepAliveMs: number;
   startTimeoutMs: number;
   accountIdOf(namespace: string): string | undefined;
+  /** Base URL of Lambda's API for the functions themselves. */
+  lambdaEndpoint: string;
+  /** Credentials with which an environment acts as a ServiceAccount of its namespace. */
+  credentialsFor(environment: EnvironmentIdentity, serviceAccount: string): AwsCredentials;
   /** Puts a pod that was just made into the table; if the watch was quicker, what it put there. */
   adopt(identity: EnvironmentIdentity, runnable: Runnable, wanted: { since: number; avoidsNodes: boolean }): Environment;
   /** Retires the idle environment that was used longest ago, of whichever function. */
@@ -278,11 +284,9 @@ export class Dispatcher implements EnvironmentHost {
       accountId,
       initializationType: "on-demand",
       code: { sha256: effective.packageSha256, size: effective.codeSize },
-      logging: {
-        format: effective.loggingConfig.logFormat,
-        group: effective.loggingConfig.logGroup,
-        stream: logStream(this.#deps.clock.now(), environment.identity.podUid),
-      },
+      logging: { ...logging(effective.loggingConfig), stream: logStream(this.#deps.clock.now(), environment.identity.podUid) },
+      credentials: this.#deps.credentialsFor(environment.identity, roleOf(effective)),
+      lambdaEndpoint: this.#deps.lambdaEndpoint,
     };
   }
 
@@ -442,6 +446,12 @@ export class Dispatcher implements EnvironmentHost {
     release();
     this.#metrics.concurrent(this.#accepted.size);
   }
+}
+
+/** What a function's log is like. Levels act on the JSON format only, where Lambda's default is INFO for both. */
+function logging({ logFormat, logGroup, applicationLogLevel, systemLogLevel }: FunctionEffectiveLoggingConfig) {
+  if (logFormat === "Text") return { format: logFormat, group: logGroup };
+  return { format: logFormat, group: logGroup, applicationLevel: applicationLogLevel ?? "INFO", systemLevel: systemLogLevel ?? "INFO" };
 }
 
 /** Name of an environment's log stream, as Lambda forms it. */

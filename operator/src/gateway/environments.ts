@@ -130,6 +130,11 @@ export class Environments implements AgentHost {
     return environment?.identity.podUid === identity.podUid ? environment.runnable?.effective.packageSha256 : undefined;
   }
 
+  /** Whether an environment's pod is in the table, this very one. */
+  has({ namespace, podName, podUid }: AgentIdentity): boolean {
+    return this.#byPod.get(`${namespace}/${podName}`)?.identity.podUid === podUid;
+  }
+
   /** Tells every agent which gateways there are now. */
   announceMembers(): void {
     const { membersFor } = this.#options;

@@ -27,6 +27,7 @@ import { PeerServer } from "./peer-server.ts";
 import { Peers } from "./peers.ts";
 import { PodWriter } from "./pod-writer.ts";
 import { type Random, systemRandom } from "./random.ts";
+import { RoleSessions } from "./role-sessions.ts";
 import { SuspectNodes } from "./suspect-nodes.ts";
 
 export type { GatewayConfig } from "./config-types.ts";
@@ -92,6 +93,8 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   });
   const packages = await PackageCache.open({ ...config.packageCache, store: deps.bus.packages, metrics, log });
 
+  const roles = new RoleSessions({ secret: config.peerSecret, hasPod: (pod) => environments.has(pod), client, clock, random });
+
   // The tables refer to each other; what is called later than this function may be made later in it.
   const environments: Environments = new Environments({
     clock,
@@ -128,6 +131,8 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       keepAliveMs: config.keepAliveMs,
       startTimeoutMs,
       accountIdOf: (namespace) => accounts.idOf(namespace),
+      lambdaEndpoint: config.lambdaEndpoint,
+      credentialsFor: (environment, serviceAccount) => roles.issue(environment, serviceAccount),
       adopt: (...made) => environments.adopt(...made),
     },
     onTick: (now) => environments.tick(now),
@@ -180,7 +185,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     random,
     log,
     metrics,
-    authenticator: new Authenticator({ keys, client, metrics, clock, region }),
+    authenticator: new Authenticator({ keys, roles, client, metrics, clock, region }),
     authoriser: new Authoriser({ client, metrics, clock }),
     registry,
     accounts,

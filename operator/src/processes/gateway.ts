@@ -34,11 +34,15 @@ export async function gateway(env: NodeJS.ProcessEnv): Promise<Process> {
       advertisedHost: settings.POD_IP,
       agentService: settings.KAPPA_AGENT_SERVICE,
       peerSecret: settings.KAPPA_PEER_SECRET_FILE,
+      lambdaEndpoint: settings.KAPPA_LAMBDA_ENDPOINT,
       images: settings.KAPPA_RUNTIME_IMAGES,
       environment: {
         overcommit: { memory: settings.KAPPA_OVERCOMMIT_MEMORY, cpu: settings.KAPPA_OVERCOMMIT_CPU },
         agentAllowance: { memoryMb: settings.KAPPA_AGENT_MEMORY_MIB, cpuMillis: settings.KAPPA_AGENT_CPU_MILLI },
-        gateway: { host: `${settings.KAPPA_AGENT_SERVICE}.${settings.POD_NAMESPACE}.svc.cluster.local.`, port: settings.KAPPA_AGENT_PORT },
+        gateway: {
+          host: `${settings.KAPPA_AGENT_SERVICE}.${settings.POD_NAMESPACE}.svc.${settings.KAPPA_CLUSTER_DOMAIN}.`,
+          port: settings.KAPPA_AGENT_PORT,
+        },
         imagePullPolicy: settings.KAPPA_RUNTIME_PULL_POLICY,
         ...(settings.KAPPA_RUNTIME_CLASS === undefined ? {} : { runtimeClassName: settings.KAPPA_RUNTIME_CLASS }),
       },

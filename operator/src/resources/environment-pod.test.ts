@@ -70,6 +70,19 @@ describe("environmentPod", () => {
     });
   });
 
+  test("has a place in memory, where Kubernetes' clients look, for the role's token", () => {
+    const { spec } = environmentPod(input);
+    expect(spec.volumes.find((volume) => volume.name === "role")).toEqual({
+      name: "role",
+      emptyDir: { medium: "Memory", sizeLimit: "1Mi" },
+    });
+    expect(spec.containers[0]?.volumeMounts).toContainEqual({ name: "role", mountPath: "/var/run/secrets/kubernetes.io/serviceaccount" });
+  });
+
+  test("has full names looked up once", () => {
+    expect(environmentPod(input).spec.dnsConfig).toEqual({ options: [{ name: "ndots", value: "1" }] });
+  });
+
   test("lets the longest event finish and never restarts in place", () => {
     expect(environmentPod(input).spec).toMatchObject({ restartPolicy: "Never", terminationGracePeriodSeconds: 930 });
   });

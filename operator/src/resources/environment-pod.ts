@@ -22,6 +22,12 @@ const CODE_VOLUME_LIMIT = "512Mi";
 const TOKEN_FOLDER = "/var/run/secrets/kappa.dev/gateway";
 const TOKEN_SECONDS = 3600;
 
+/**
+ * Where Kubernetes' clients look for a ServiceAccount (kubernetes.io/docs/tasks/run-application/access-api-from-pod). The agent writes
+ * the execution role's token there, the kubelet nothing.
+ */
+const ROLE_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 /** Name of the one container. */
 const CONTAINER = "environment";
 
@@ -112,6 +118,8 @@ export function environmentPod(input: EnvironmentPodInput) {
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       terminationGracePeriodSeconds: TERMINATION_GRACE_SECONDS,
+      // Kubernetes' five would have every full name looked up under each search domain first.
+      dnsConfig: { options: [{ name: "ndots", value: "1" }] },
       nodeSelector: { ...architectureSelector(effective.architectures), ...settings.nodeSelector },
       ...(settings.tolerations === undefined ? {} : { tolerations: settings.tolerations }),
       ...(settings.runtimeClassName === undefined ? {} : { runtimeClassName: settings.runtimeClassName }),
@@ -155,6 +163,7 @@ export function environmentPod(input: EnvironmentPodInput) {
             { name: "task", mountPath: "/var/task" },
             { name: "opt", mountPath: "/opt" },
             { name: "token", mountPath: TOKEN_FOLDER, readOnly: true },
+            { name: "role", mountPath: ROLE_FOLDER },
           ],
         },
       ],
@@ -162,6 +171,8 @@ export function environmentPod(input: EnvironmentPodInput) {
         { name: "tmp", emptyDir: { sizeLimit: `${effective.ephemeralStorageMb}Mi` } },
         { name: "task", emptyDir: { sizeLimit: CODE_VOLUME_LIMIT } },
         { name: "opt", emptyDir: { sizeLimit: CODE_VOLUME_LIMIT } },
+        // In memory: a token does not belong on a node's disk.
+        { name: "role", emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
         {
           name: "token",
           projected: { sources: [{ serviceAccountToken: { audience: TOKEN_AUDIENCE, expirationSeconds: TOKEN_SECONDS, path: "token" } }] },

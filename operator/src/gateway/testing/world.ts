@@ -178,6 +178,7 @@ export class World {
       advertisedHost: "127.0.0.1",
       agentService: "kappa-gateway-agents",
       peerSecret: "the-peers-secret",
+      lambdaEndpoint: "http://kappa-gateway.kappa-system.svc.cluster.local:80",
       images: { "python3.11": "kappa/runtime-python3.11:test" },
       environment: {
         overcommit: { memory: 0.5, cpu: 0.1 },
