@@ -634,7 +634,7 @@ describe("gateways", () => {
     await agentOf({ gatewayPort: first.port });
     const [a, b] = [await first.agent(), await second.agent()];
     expect(a.hello).toEqual({
-      protocol: 1,
+      protocol: 2,
       podName: "pod-1",
       namespace: "default",
       runtime: "python3.11",

@@ -9,22 +9,24 @@ import {
   type Hello,
   type Invoke,
   PROTOCOL_VERSION,
+  type RoleToken,
 } from "../../../operator/src/api/environment-protocol.ts";
 import { type AssignOutcome, Environment, type EnvironmentOptions } from "./environment/environment.ts";
 import type { Connection, ReceivedFrame } from "./gateways/connection.ts";
 import { Gateways } from "./gateways/gateways.ts";
 import { STATE_CHANGE_DELAY_MS } from "./limits.ts";
-import type { Log } from "./log.ts";
+import { describeError, type Log } from "./log.ts";
 import { fetchPackage } from "./package/fetch.ts";
 import { unpackPackage } from "./package/unpack.ts";
+import { RoleTokenFiles } from "./role-token.ts";
 import type { Settings } from "./settings.ts";
-import { checkAssignment, checkInvoke, checkShutdown } from "./validate.ts";
+import { checkAssignment, checkInvoke, checkRoleToken, checkShutdown } from "./validate.ts";
 
 export interface AgentOptions {
   settings: Settings;
   log: Log;
   random: () => number;
-  environment: Omit<EnvironmentOptions, "onState" | "onNote" | "runtime" | "runtimeRoot" | "taskRoot" | "cgroupRoot">;
+  environment: Omit<EnvironmentOptions, "onState" | "onNote" | "runtime" | "runtimeRoot" | "taskRoot" | "cgroupRoot" | "inherited">;
   /** Told the size of each event that is over. */
   relieve: (bytes: number) => void;
   /** The agent's work is over: exit. */
@@ -35,6 +37,7 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #environment: Environment;
   readonly #gateways: Gateways;
+  readonly #roleToken: RoleTokenFiles;
   /** Gateways that wait for the outcome of the assignment. */
   readonly #assigners = new Set<Connection>();
   #outcome: AssignOutcome | undefined;
@@ -49,13 +52,15 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     const { settings, log } = options;
-    const { runtime, runtimeRoot, taskRoot, cgroupRoot } = settings;
+    this.#roleToken = new RoleTokenFiles(settings.roleFolder);
+    const { runtime, runtimeRoot, taskRoot, cgroupRoot, inherited } = settings;
     this.#environment = new Environment({
       ...options.environment,
       runtime,
       runtimeRoot,
       taskRoot,
       cgroupRoot,
+      inherited,
       onState: (state) => this.#tellLater(state),
       onNote: (message, fields) => log.warn(message, fields),
     });
@@ -110,6 +115,9 @@ export class Agent {
         break;
       case FrameType.assign:
         void this.#assign(from, checkAssignment(frame.header));
+        break;
+      case FrameType.roleToken:
+        void this.#renewRoleToken(checkRoleToken(frame.header));
         break;
       case FrameType.shutdown:
         void this.end(`shutdown: ${checkShutdown(frame.header).reason}`);
@@ -166,6 +174,17 @@ export class Agent {
       await unpackPackage(archive, settings.taskRoot);
     } finally {
       await rm(archive, { force: true });
+    }
+  }
+
+  async #renewRoleToken(token: RoleToken): Promise<void> {
+    try {
+      await this.#roleToken.write(token);
+    } catch (error) {
+      this.#options.log.error("the role's Kubernetes token could not be written; the environment pod mounts a volume for it", {
+        folder: this.#options.settings.roleFolder,
+        error: describeError(error),
+      });
     }
   }
 

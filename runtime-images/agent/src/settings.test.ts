@@ -22,13 +22,20 @@ test("what an environment pod sets is enough", () => {
   expect(readSettings(POD)).toMatchObject({
     gatewayPort: 8081,
     tokenFile: "/var/run/secrets/kappa.dev/gateway/token",
+    roleFolder: "/var/run/secrets/kubernetes.io/serviceaccount",
     taskRoot: "/var/task",
     tmp: "/tmp",
-    runtimeRoot: "/kappa/runtime",
+    runtimeRoot: "/var/runtime",
     runtimeApiPort: 9001,
     cgroupRoot: "/sys/fs/cgroup",
     withoutGatewayMs: 600_000,
+    inherited: {},
   });
+});
+
+test("of the pod's variables a function sees where the Kubernetes API is, and nothing else", () => {
+  const pod = { ...POD, KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443", KUBERNETES_PORT: "tcp://10.96.0.1:443" };
+  expect(readSettings(pod).inherited).toEqual({ KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" });
 });
 
 test("everything that is missing or wrong is named at once", () => {

@@ -14,6 +14,8 @@ export interface Settings {
   podNamespace: string;
   /** File with the projected token; read again before each connection. */
   tokenFile: string;
+  /** Folder for the execution role's Kubernetes token. */
+  roleFolder: string;
   /** Where packages are unpacked: the function's working directory. */
   taskRoot: string;
   /** Folder for the archive while it is unpacked. */
@@ -24,9 +26,13 @@ export interface Settings {
   runtimeApiPort: number;
   /** Where the container's cgroup is mounted. */
   cgroupRoot: string;
+  /** Variables that the function sees too: without them Kubernetes' clients do not know that they are in a cluster. */
+  inherited: Readonly<Record<string, string>>;
   /** Milliseconds without any gateway after which an idle agent exits. */
   withoutGatewayMs: number;
 }
+
+const INHERITED = ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"] as const;
 
 /** @throws KappaError K300 naming every variable that is missing or not valid */
 export function readSettings(env: Readonly<Record<string, string | undefined>>): Settings {
@@ -57,11 +63,18 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     podName: text("POD_NAME"),
     podNamespace: text("POD_NAMESPACE"),
     tokenFile: text("KAPPA_TOKEN_FILE", "/var/run/secrets/kappa.dev/gateway/token"),
+    roleFolder: text("KAPPA_ROLE_FOLDER", "/var/run/secrets/kubernetes.io/serviceaccount"),
     taskRoot: text("KAPPA_TASK_ROOT", "/var/task"),
     tmp: text("KAPPA_TMP", "/tmp"),
-    runtimeRoot: text("KAPPA_RUNTIME_ROOT", "/kappa/runtime"),
+    runtimeRoot: text("KAPPA_RUNTIME_ROOT", "/var/runtime"),
     runtimeApiPort: integer("KAPPA_RUNTIME_API_PORT", 0, 65_535, 9001),
     cgroupRoot: text("KAPPA_CGROUP_ROOT", "/sys/fs/cgroup"),
+    inherited: Object.fromEntries(
+      INHERITED.flatMap((name) => {
+        const value = env[name];
+        return value ? [[name, value]] : [];
+      }),
+    ),
     withoutGatewayMs: integer("KAPPA_WITHOUT_GATEWAY_MS", 1, 86_400_000, WITHOUT_GATEWAY_MS),
   };
   if (problems.length > 0) throw new KappaError("K300", `${problems.join("; ")}. The environment pod sets these for its agent.`);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Assignment, Invoke } from "../../../operator/src/api/environment-protocol.ts";
 import { assignmentOf, zipOf } from "../testing/packages.ts";
-import { checkAssignment, checkInvoke, checkShutdown, checkWelcome } from "./validate.ts";
+import { checkAssignment, checkCredit, checkInvoke, checkRoleToken, checkShutdown, checkWelcome } from "./validate.ts";
 
 const assignment = assignmentOf(zipOf({ "a.py": "" }));
 const invoke: Invoke = { requestId: "a-1", deadlineMs: 1, invokedFunctionArn: "arn", logTail: false };
@@ -26,6 +26,12 @@ describe("headers from a gateway", () => {
     ["code", { code: { sha256: "a".repeat(64), size: 0 } }],
     ["logging", { logging: { format: "XML", group: "g", stream: "s" } }],
     ["initializationType", { initializationType: "other" }],
+    ["logging", { logging: { format: "JSON", group: "g", stream: "s", applicationLevel: "LOUD" } }],
+    ["logging", { logging: { format: "JSON", group: "g", stream: "s", systemLevel: "TRACE" } }],
+    ["credentials", { credentials: undefined }],
+    ["credentials", { credentials: { accessKeyId: "ASIA", secretAccessKey: "x", sessionToken: "" } }],
+    ["credentials", { credentials: { accessKeyId: "ASIA", secretAccessKey: "x\0", sessionToken: "s" } }],
+    ["lambdaEndpoint", { lambdaEndpoint: "file:///etc/passwd" }],
     ["handler", { handler: undefined }],
   ])("of an assignment are refused with the name of what is wrong: %s", (name, over) => {
     expect(() => checkAssignment({ ...assignment, ...over } as Assignment)).toThrow(`assign: "${name}" is missing or not valid`);
@@ -39,6 +45,14 @@ describe("headers from a gateway", () => {
     ["logTail", { logTail: "yes" }],
   ])("of an event are refused with the name of what is wrong: %s", (name, over) => {
     expect(() => checkInvoke({ ...invoke, ...over } as Invoke)).toThrow(`invoke: "${name}"`);
+  });
+
+  test("that renew the role's token or give credit are refused when a member is missing", () => {
+    const token = { token: "t", namespace: "team", caCertificate: "PEM" };
+    expect(checkRoleToken(token)).toBe(token);
+    expect(() => checkRoleToken({ ...token, token: "" })).toThrow('roleToken: "token"');
+    expect(checkCredit({ requestId: "a", bytes: 1 })).toEqual({ requestId: "a", bytes: 1 });
+    expect(() => checkCredit({ requestId: "a", bytes: -1 })).toThrow('credit: "bytes"');
   });
 
   test("with members that are no addresses are refused", () => {

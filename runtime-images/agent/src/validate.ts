@@ -1,5 +1,5 @@
 /** Checks of the headers that gateways send: their type is only claimed until these have passed. */
-import type { Assignment, Invoke, Member, Shutdown, Welcome } from "../../../operator/src/api/environment-protocol.ts";
+import type { Assignment, Credit, Invoke, Member, RoleToken, Shutdown, Welcome } from "../../../operator/src/api/environment-protocol.ts";
 import { FrameError } from "../../../operator/src/api/environment-protocol.ts";
 
 type Check = (value: unknown) => boolean;
@@ -24,6 +24,8 @@ const matching =
   (pattern: RegExp): Check =>
   (value) =>
     typeof value === "string" && pattern.test(value);
+/** A value of an environment variable. */
+const variable: Check = (value) => text(value) && !String(value).includes("\0");
 const object = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 const shaped =
   <T>(shape: Shape<T>): Check =>
@@ -61,8 +63,18 @@ const ASSIGNMENT: Shape<Assignment> = {
   accountId: text,
   initializationType: oneOf("on-demand", "provisioned-concurrency"),
   code: shaped<Assignment["code"]>({ sha256: matching(/^[0-9a-f]{64}$/), size: integer(1, Number.MAX_SAFE_INTEGER) }),
-  logging: shaped<Assignment["logging"]>({ format: oneOf("Text", "JSON"), group: anyText, stream: anyText }),
+  logging: shaped<Assignment["logging"]>({
+    format: oneOf("Text", "JSON"),
+    group: anyText,
+    stream: anyText,
+    applicationLevel: optional(oneOf("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")),
+    systemLevel: optional(oneOf("DEBUG", "INFO", "WARN")),
+  }),
+  credentials: shaped<Assignment["credentials"]>({ accessKeyId: variable, secretAccessKey: variable, sessionToken: variable }),
+  lambdaEndpoint: matching(/^https?:\/\/[^\s\0]+$/),
 };
+const ROLE_TOKEN: Shape<RoleToken> = { token: text, namespace: text, caCertificate: text };
+const CREDIT: Shape<Credit> = { requestId: text, bytes: integer(1, Number.MAX_SAFE_INTEGER) };
 
 /** @throws FrameError naming the member that is missing or not valid */
 function check<T>(what: string, shape: Shape<T>, header: T): T {
@@ -75,4 +87,6 @@ function check<T>(what: string, shape: Shape<T>, header: T): T {
 export const checkWelcome = (header: Welcome): Welcome => check("welcome", WELCOME, header);
 export const checkAssignment = (header: Assignment): Assignment => check("assign", ASSIGNMENT, header);
 export const checkInvoke = (header: Invoke): Invoke => check("invoke", INVOKE, header);
+export const checkRoleToken = (header: RoleToken): RoleToken => check("roleToken", ROLE_TOKEN, header);
+export const checkCredit = (header: Credit): Credit => check("credit", CREDIT, header);
 export const checkShutdown = (header: Shutdown): Shutdown => check("shutdown", SHUTDOWN, header);

@@ -37,6 +37,7 @@ export class AgentProcess {
   readonly folder: string;
   readonly taskRoot: string;
   readonly tokenFile: string;
+  readonly roleFolder: string;
   stdout = "";
   stderr = "";
   readonly exited: Promise<number | null>;
@@ -46,6 +47,7 @@ export class AgentProcess {
     this.folder = folder;
     this.taskRoot = join(folder, "task");
     this.tokenFile = join(folder, "token");
+    this.roleFolder = join(folder, "role");
     // Where this is not root, a user namespace gives the right to make the other one.
     const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
     // The shell is PID 1 and reaps orphans, as the image's init does.
@@ -66,6 +68,7 @@ export class AgentProcess {
         KAPPA_TOKEN_FILE: this.tokenFile,
         KAPPA_TASK_ROOT: this.taskRoot,
         KAPPA_TMP: folder,
+        KAPPA_ROLE_FOLDER: this.roleFolder,
         KAPPA_RUNTIME_ROOT: options.runtimeRoot,
         KAPPA_RUNTIME_API_PORT: "0",
         ...options.env,
@@ -120,7 +123,7 @@ export class AgentProcess {
 
 export async function startAgent(options: AgentProcessOptions): Promise<AgentProcess> {
   const folder = await mkdtemp(join(tmpdir(), "kappa-agent-"));
-  await mkdir(join(folder, "task"));
+  for (const name of ["task", "role"]) await mkdir(join(folder, name));
   await writeFile(join(folder, "token"), options.token ?? "a-token\n");
   return new AgentProcess(folder, options);
 }

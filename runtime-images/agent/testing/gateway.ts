@@ -33,6 +33,14 @@ export interface Outcome {
   tail: string;
 }
 
+/** What an event came to whose response was streamed: `body` is the error that ended it, or empty. */
+export interface StreamedOutcome extends Outcome {
+  chunks: Buffer[];
+  /** All chunks together. */
+  streamed: Buffer;
+  contentType: string | undefined;
+}
+
 /** One agent that has dialled. */
 export class AgentLink {
   readonly hello: Hello;
@@ -119,6 +127,31 @@ export class AgentLink {
     return { result: frame.header, body: frame.body, json, tail: Buffer.from(frame.header.logTail ?? "", "base64").toString() };
   }
 
+  /**
+   * The end of an event that streams its response, with what went ahead of it.
+   * @param onChunk whether to give credit for a part; default: always
+   */
+  async streamed(requestId: string, onChunk: (bytes: Buffer) => boolean = () => true): Promise<StreamedOutcome> {
+    const chunks: Buffer[] = [];
+    let contentType: string | undefined;
+    for (;;) {
+      const frame = await this.take((f) => isOf(f, requestId), `more of the response to ${requestId}`);
+      if (frame.type === FrameType.responseChunk) {
+        contentType ??= frame.header.contentType;
+        chunks.push(frame.body);
+        if (onChunk(frame.body)) this.credit(requestId, frame.body.length);
+      } else {
+        this.received.unshift(frame);
+        return { ...(await this.outcome(requestId)), chunks, contentType, streamed: Buffer.concat(chunks) };
+      }
+    }
+  }
+
+  /** Says that so much of a streamed response has left the gateway. */
+  credit(requestId: string, bytes: number): void {
+    this.send({ type: FrameType.credit, header: { requestId, bytes } });
+  }
+
   async invoke(payload: unknown, over: Partial<Invoke> = {}): Promise<Outcome> {
     return await this.outcome(this.offer(JSON.stringify(payload), over));
   }
@@ -130,6 +163,10 @@ export class AgentLink {
       this.socket.once("close", () => resolve());
     });
   }
+}
+
+function isOf(frame: Received, requestId: string): boolean {
+  return (frame.type === FrameType.responseChunk || frame.type === FrameType.result) && frame.header.requestId === requestId;
 }
 
 export interface TestGatewayOptions {

@@ -38,6 +38,8 @@ export function assignmentOf(code: TestPackage, over: Partial<Assignment> = {}):
     initializationType: "on-demand",
     code: { sha256: code.sha256, size: code.bytes.length },
     logging: { format: "Text", group: "/aws/lambda/f", stream: "2026/01/01/[$LATEST]0" },
+    credentials: { accessKeyId: "ASIAKEY", secretAccessKey: "a-secret", sessionToken: "a-session" },
+    lambdaEndpoint: "http://kappa-gateway.kappa-system.svc.cluster.local:8080",
     ...over,
   };
 }

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 const SOURCE = new URL("../../python3.11/", import.meta.url);
 
-/** @returns a folder laid out as /kappa/runtime; remove it when done */
+/** @returns a folder laid out as /var/runtime; remove it when done */
 export async function pythonRuntime(): Promise<string> {
   const client = await installClient();
   const folder = await mkdtemp(join(tmpdir(), "kappa-python-"));

@@ -1,9 +1,7 @@
 /** The pure parts of an environment. */
 import { describe, expect, test } from "vitest";
-import type { Assignment } from "../../../../operator/src/api/environment-protocol.ts";
 import { errorBody, exited, notStarted, RESPONSE_TOO_LARGE, timedOut } from "./failures.ts";
 import { statusBytes, toMib } from "./memory.ts";
-import { runtimeVariables } from "./variables.ts";
 
 describe("failures are in Lambda's words", () => {
   test.each([
@@ -59,46 +57,5 @@ describe("memory", () => {
 
   test("is rounded up to whole MB", () => {
     expect([toMib(0), toMib(1), toMib(1024 * 1024), toMib(1024 * 1024 + 1)]).toEqual([0, 1, 1, 2]);
-  });
-});
-
-test("a function's variables override what Lambda lets them override, and nothing else", () => {
-  const assignment: Assignment = {
-    assignmentId: "a",
-    functionName: "f",
-    version: "3",
-    functionArn: "arn",
-    handler: "app.handler",
-    memorySize: 256,
-    timeout: 3,
-    environment: { TZ: "Europe/Berlin", AWS_REGION: "mine", AWS_LAMBDA_FUNCTION_NAME: "mine", OWN: "1" },
-    region: "eu-central-1",
-    accountId: "000000000001",
-    initializationType: "provisioned-concurrency",
-    code: { sha256: "0", size: 1 },
-    logging: { format: "JSON", group: "g", stream: "s" },
-  };
-  const variables = runtimeVariables({
-    assignment,
-    runtime: "python3.11",
-    runtimeApi: "127.0.0.1:9001",
-    taskRoot: "/var/task",
-    runtimeRoot: "/kappa/runtime",
-  });
-  expect(variables).toMatchObject({
-    TZ: "Europe/Berlin",
-    OWN: "1",
-    AWS_REGION: "eu-central-1",
-    AWS_DEFAULT_REGION: "eu-central-1",
-    AWS_LAMBDA_FUNCTION_NAME: "f",
-    AWS_LAMBDA_FUNCTION_VERSION: "3",
-    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "256",
-    AWS_LAMBDA_INITIALIZATION_TYPE: "provisioned-concurrency",
-    AWS_LAMBDA_LOG_FORMAT: "JSON",
-    AWS_LAMBDA_LOG_GROUP_NAME: "g",
-    AWS_LAMBDA_LOG_STREAM_NAME: "s",
-    AWS_LAMBDA_RUNTIME_API: "127.0.0.1:9001",
-    LAMBDA_TASK_ROOT: "/var/task",
-    LAMBDA_RUNTIME_DIR: "/kappa/runtime",
   });
 });

@@ -41,6 +41,8 @@ export interface EnvironmentOptions {
   runtimeRoot: string;
   taskRoot: string;
   cgroupRoot: string;
+  /** Variables of the pod that the function sees. */
+  inherited: Readonly<Record<string, string>>;
   /** Descriptor that the runtime's stdout and stderr go to. */
   outputFd: number;
   functionLog: FunctionLog;
@@ -201,7 +203,7 @@ export class Environment {
   #start(): void {
     const assignment = this.#assignment;
     if (assignment === undefined || this.#draining) return;
-    const { runtime, runtimeRoot, taskRoot, cgroupRoot, outputFd } = this.#options;
+    const { runtime, runtimeRoot, taskRoot, cgroupRoot, outputFd, inherited } = this.#options;
     this.#phase = "starting";
     this.#startedAt = this.#options.monotonic();
     this.#api.reset();
@@ -210,7 +212,7 @@ export class Environment {
       taskRoot,
       cgroupRoot,
       outputFd,
-      variables: runtimeVariables({ assignment, runtime, runtimeApi: this.#apiAddress, taskRoot, runtimeRoot }),
+      variables: runtimeVariables({ assignment, runtime, runtimeApi: this.#apiAddress, taskRoot, runtimeRoot, inherited }),
       onExit: (exit) => void this.#onExit(started, exit),
       onStartError: (error) => {
         const failure = notStarted(this.#event?.invoke.requestId, error.message);
