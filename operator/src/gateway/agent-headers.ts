@@ -1,6 +1,6 @@
 /** Checks of what agents send: their side of the protocol runs beside user code and is not believed. */
 import { z } from "zod";
-import type { Assigned, AssignmentFailed, Busy, Hello, Result, StateChange } from "../api/environment-protocol.ts";
+import type { Assigned, AssignmentFailed, Busy, Hello, ResponseChunk, Result, StateChange } from "../api/environment-protocol.ts";
 
 const name = z.string().min(1).max(253);
 const state = z.enum(["unassigned", "assigned", "busy", "failed"]);
@@ -46,10 +46,23 @@ export function isResult(header: object): header is Result {
     isAmount(h.maxMemoryMb) &&
     (h.initDurationMs === undefined || isAmount(h.initDurationMs)) &&
     typeof h.reusable === "boolean" &&
+    (h.streamed === undefined || typeof h.streamed === "boolean") &&
     (h.functionError === undefined || h.functionError === "Unhandled" || h.functionError === "Handled") &&
     (h.errorType === undefined || typeof h.errorType === "string") &&
     (h.logTail === undefined ||
       (typeof h.logTail === "string" && h.logTail.length <= MAX_LOG_TAIL && /^[A-Za-z0-9+/]*={0,2}$/.test(h.logTail)))
+  );
+}
+
+/** What may stand in a header of an answer. */
+const CONTENT_TYPE = /^[\x20-\x7e]{1,256}$/;
+
+/** Whether a header is that of a part of a response. By hand, because there may be thousands in one response. */
+export function isResponseChunk(header: object): header is ResponseChunk {
+  const h = header as Record<string, unknown>;
+  return (
+    typeof h.requestId === "string" &&
+    (h.contentType === undefined || (typeof h.contentType === "string" && CONTENT_TYPE.test(h.contentType)))
   );
 }
 

@@ -10,9 +10,13 @@ export const NOT_OWNER_STATUS = 421;
 export function answerInvocation(response: ServerResponse, outcome: Outcome, of: { requestId: string; traceId: string }): number {
   switch (outcome.type) {
     case "result":
-      return success(response, of, outcome.body, outcome.result.functionError, outcome.result.logTail);
+      return answerPayload(response, of, {
+        body: outcome.body,
+        functionError: outcome.result.functionError,
+        logTail: outcome.result.logTail,
+      });
     case "functionError":
-      return success(response, of, outcome.body, "Unhandled", undefined);
+      return answerPayload(response, of, { body: outcome.body, functionError: "Unhandled" });
     case "refused":
       return answerError(response, outcome.error, of.requestId);
     case "notOwner":
@@ -30,17 +34,25 @@ export function answerError(response: ServerResponse, error: unknown, requestId:
   return status;
 }
 
-function success(
+/** What a caller gets of an invocation that ran. */
+interface Payload {
+  body: Uint8Array;
+  /** JSON unless a function that streams said otherwise. */
+  contentType?: string;
+  functionError?: string | undefined;
+  logTail?: string | undefined;
+}
+
+/** Writes a response, or a function's error. Returns the HTTP status. */
+export function answerPayload(
   response: ServerResponse,
   { requestId, traceId }: { requestId: string; traceId: string },
-  body: Uint8Array,
-  functionError: string | undefined,
-  logTail: string | undefined,
+  { body, contentType = "application/json", functionError, logTail }: Payload,
 ): number {
   // A flat list of names and values: node writes it without building objects.
   const headers = [
     "content-type",
-    "application/json",
+    contentType,
     "content-length",
     String(body.length),
     "x-amzn-requestid",

@@ -136,6 +136,7 @@ function setup({ owned = true, accountConcurrency = 1000 } = {}) {
       invokedArn: "arn",
       payload: Buffer.from("{}"),
       logTail: false,
+      streaming: false,
       traceId: "t",
       arrivedAt: performance.now(),
       get cancelled() {
@@ -144,6 +145,7 @@ function setup({ owned = true, accountConcurrency = 1000 } = {}) {
       waited: false,
       waiting() {},
       started() {},
+      chunk() {},
       finish(outcome) {
         if (outcomes.has(requestId)) throw new Error(`${requestId} ended twice`);
         outcomes.set(requestId, outcome);

@@ -57,6 +57,8 @@ export type EnvironmentEvent =
   | { type: "assignmentFailed" }
   | { type: "sent"; requestId: string; until: number }
   | { type: "result"; requestId: string; reusable: boolean }
+  /** A part of the event's response. */
+  | { type: "chunk"; requestId: string }
   | { type: "busy"; requestId: string }
   | { type: "stateChange"; state: AgentState }
   | { type: "owned"; owned: boolean }
@@ -76,6 +78,8 @@ export type EnvironmentEffect =
   | { type: "requeue"; requestId: string }
   /** The event's result is the frame that just came. */
   | { type: "answer"; requestId: string }
+  /** The part of the event's response is the frame that just came. */
+  | { type: "pass" }
   /** The event ended without a result. */
   | { type: "fail"; requestId: string; why: "connectionLost" | "outOfMemory" | "protocol" | "noAnswer" }
   /** It never came to its first event. */
@@ -92,8 +96,9 @@ export interface Transition {
 }
 
 const NOTHING: readonly EnvironmentEffect[] = [];
-const FRAMES: ReadonlySet<EnvironmentEvent["type"]> = new Set(["assigned", "assignmentFailed", "result", "busy", "stateChange"]);
+const FRAMES: ReadonlySet<EnvironmentEvent["type"]> = new Set(["assigned", "assignmentFailed", "result", "chunk", "busy", "stateChange"]);
 const OFFER: readonly EnvironmentEffect[] = [{ type: "offer" }];
+const PASS: readonly EnvironmentEffect[] = [{ type: "pass" }];
 
 /** A pod that was just made or found. `until` is when its agent must have connected. */
 export function newEnvironment(owned: boolean, until: number): EnvironmentState {
@@ -111,6 +116,9 @@ export function nextState(state: EnvironmentState, event: EnvironmentEvent, now:
       return { state: { ...rest(state), phase: "busy", requestId: event.requestId, until: event.until }, effects: NOTHING };
     case "result":
       return onResult(state, event);
+    case "chunk":
+      // As with an answer: never to another event's caller.
+      return state.phase === "busy" && state.requestId === event.requestId ? { state, effects: PASS } : protocolError(state);
     case "busy":
       return onBusy(state, event.requestId, now, limits);
     case "connected":

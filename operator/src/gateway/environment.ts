@@ -1,9 +1,18 @@
-import { type AgentState, type Assignment, CloseCode, FrameType, type Result } from "../api/environment-protocol.ts";
+import {
+  type AgentState,
+  type Assignment,
+  CloseCode,
+  FrameType,
+  MAX_STREAMED,
+  type Result,
+  STREAM_WINDOW,
+} from "../api/environment-protocol.ts";
 import type { FunctionEffective } from "../api/types.generated.ts";
 import { KappaError } from "../domain/errors.ts";
 import type { Clock } from "../kube/clock.ts";
+import { MAX_RESPONSE } from "../lambda-api/invoke-request.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { AssignedHeader, AssignmentFailedHeader, BusyHeader, isResult, StateChangeHeader } from "./agent-headers.ts";
+import { AssignedHeader, AssignmentFailedHeader, BusyHeader, isResponseChunk, isResult, StateChangeHeader } from "./agent-headers.ts";
 import type { AgentConnection, ReceivedFrame } from "./agent-server.ts";
 import {
   type EnvironmentEffect,
@@ -15,7 +24,7 @@ import {
   nextState,
 } from "./environment-state.ts";
 import type { Runnable } from "./function-registry.ts";
-import type { Invocation } from "./invocation.ts";
+import type { BytesLeft, Invocation } from "./invocation.ts";
 import type { PodCondition } from "./pod.ts";
 
 /** Added to a function's time-out before an agent that does not answer is given up. It enforces the time-out itself. */
@@ -25,6 +34,8 @@ const ASSIGN_MS = 60_000;
 const RECONNECT_MS = 10_000;
 const BUSY_MS = 200;
 const POST_MORTEM_MS = 1_500;
+/** Credit is told in steps of so many bytes: a frame for each small part would be as much traffic again. */
+const CREDIT_BYTES = 64 * 1024;
 
 /** Why an environment never came to its first event. */
 export type StartFailure =
@@ -65,6 +76,16 @@ export interface EnvironmentIdentity {
   assignmentId: string;
 }
 
+/** A response that the runtime streams, so far. All bytes. */
+interface Streaming {
+  received: number;
+  /** Told to the agent. */
+  credited: number;
+  /** Left, and not told yet. */
+  owed: number;
+  left: BytesLeft;
+}
+
 /** One environment: its pod, its agent's connection and the event that runs in it. Decisions are in `environment-state.ts`. */
 export class Environment {
   readonly identity: EnvironmentIdentity;
@@ -96,6 +117,8 @@ export class Environment {
   #state: EnvironmentState;
   #connection: AgentConnection | undefined;
   #invocation: Invocation | undefined;
+  /** Of the event that runs. */
+  #streaming: Streaming | undefined;
 
   constructor(
     identity: EnvironmentIdentity,
@@ -219,6 +242,13 @@ export class Environment {
         }
         this.#apply({ type: "result", requestId: frame.header.requestId, reusable: frame.header.reusable }, frame);
         return;
+      case FrameType.responseChunk:
+        if (!isResponseChunk(frame.header)) {
+          this.#malformed("responseChunk");
+          return;
+        }
+        this.#apply({ type: "chunk", requestId: frame.header.requestId }, frame);
+        return;
       case FrameType.assigned: {
         const header = AssignedHeader.safeParse(frame.header);
         if (!header.success || header.data.assignmentId !== this.identity.assignmentId) {
@@ -293,6 +323,9 @@ export class Environment {
       case "answer":
         this.#answer(frame);
         return;
+      case "pass":
+        this.#pass(frame);
+        return;
       case "requeue":
         this.#take((invocation) => this.#host?.requeued(invocation));
         return;
@@ -320,13 +353,49 @@ export class Environment {
   #take(use: (invocation: Invocation) => void): void {
     const invocation = this.#invocation;
     this.#invocation = undefined;
+    this.#streaming = undefined;
     if (invocation) use(invocation);
+  }
+
+  #pass(frame: ReceivedFrame | undefined): void {
+    if (frame?.type !== FrameType.responseChunk) return;
+    const { header, body } = frame;
+    this.#streaming ??= this.#startStreaming(header.requestId);
+    const streaming = this.#streaming;
+    streaming.received += body.length;
+    // What an agent may have on the way bounds what a slow caller costs.
+    if (streaming.received - streaming.credited > STREAM_WINDOW || streaming.received > MAX_STREAMED + STREAM_WINDOW)
+      this.#malformed("responseChunk");
+    else this.#invocation?.chunk(body, header.contentType, streaming.left);
+  }
+
+  #startStreaming(requestId: string): Streaming {
+    const streaming: Streaming = {
+      received: 0,
+      credited: 0,
+      owed: 0,
+      left: (bytes) => {
+        streaming.owed += bytes;
+        if (this.#streaming !== streaming || streaming.owed < CREDIT_BYTES) return;
+        this.#connection?.send({ type: FrameType.credit, header: { requestId, bytes: streaming.owed } });
+        streaming.credited += streaming.owed;
+        streaming.owed = 0;
+      },
+    };
+    return streaming;
   }
 
   #answer(frame: ReceivedFrame | undefined): void {
     if (frame?.type !== FrameType.result) return;
+    const isTooLarge = frame.header.streamed === true && (this.#streaming?.received ?? 0) > MAX_RESPONSE;
     const { header, body } = frame;
     this.#take((invocation) => {
+      if (isTooLarge && !invocation.streaming && header.functionError === undefined) {
+        const result: Result = { ...header, functionError: "Unhandled", errorType: RESPONSE_TOO_LARGE.errorType };
+        invocation.finish({ type: "result", result, body: Buffer.from(JSON.stringify(RESPONSE_TOO_LARGE)) });
+        this.#host?.finished(this, invocation, result);
+        return;
+      }
       invocation.finish({ type: "result", result: header, body });
       this.#host?.finished(this, invocation, header);
     });
@@ -378,6 +447,12 @@ const NO_DETAIL = {
   ended: "its pod ended before it could take an event",
   failed: "its agent reported a failure",
   assignment: "its agent reported a failure",
+} as const;
+
+/** Lambda's answer to a caller who wanted a streamed response in one piece. */
+const RESPONSE_TOO_LARGE = {
+  errorType: "Function.ResponseSizeTooLarge",
+  errorMessage: `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE} bytes).`,
 } as const;
 
 /** Lambda's answer when the kernel killed the environment for its memory. */

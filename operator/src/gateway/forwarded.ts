@@ -14,6 +14,8 @@ const Forwarded = z.object({
   requestId: z.string().min(1).max(64),
   invokedArn: z.string().min(1).max(512),
   logTail: z.boolean(),
+  /** Absent from a gateway of the release before this one. */
+  streaming: z.boolean().default(false),
   clientContext: text.exactOptional(),
   traceId: text,
 });

@@ -13,6 +13,7 @@ export interface ForwardRequest {
   requestId: string;
   invokedArn: string;
   logTail: boolean;
+  streaming: boolean;
   clientContext?: string;
   traceId: string;
   payload: Uint8Array;

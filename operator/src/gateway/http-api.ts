@@ -4,7 +4,7 @@ import { functionArn } from "../domain/arns.ts";
 import { KappaError } from "../domain/errors.ts";
 import { LATEST } from "../domain/names.ts";
 import type { Clock } from "../kube/clock.ts";
-import { type InvokeRequest, isInvoke, MAX_PAYLOAD, parseInvoke } from "../lambda-api/invoke-request.ts";
+import { type InvokeRequest, invokeOperation, MAX_PAYLOAD, parseInvoke } from "../lambda-api/invoke-request.ts";
 import { checkJson } from "../lambda-api/json-document.ts";
 import { objectName } from "../resources/names.ts";
 import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
@@ -15,9 +15,10 @@ import type { Authoriser } from "./authoriser.ts";
 import type { Caller } from "./caller.ts";
 import { type Forwarder, ownerLost } from "./forwarder.ts";
 import { type FunctionEntry, type FunctionRegistry, functionKey } from "./function-registry.ts";
-import { type PayloadBudget, readBody } from "./http-body.ts";
-import type { Invocation, Outcome } from "./invocation.ts";
+import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
+import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
 import type { Random } from "./random.ts";
+import { type StreamedAnswer, streamedAnswer } from "./streamed-answer.ts";
 
 /** For a whole request to arrive; a 6 MB one over 1 Mbit/s takes 50 s. */
 const RECEIVE_MS = 120_000;
@@ -53,6 +54,7 @@ export class LambdaApi {
   readonly #receiving = new Map<IncomingMessage, number>();
   #cancelSweep: (() => void) | undefined;
   #inFlight = 0;
+  readonly #closed = () => void this.#inFlight--;
   #draining = false;
 
   constructor(options: LambdaApiOptions) {
@@ -83,7 +85,7 @@ export class LambdaApi {
     return (this.#http.address() as AddressInfo).port;
   }
 
-  /** Requests received and not answered. */
+  /** Requests received whose answer, if there is one, has not left yet. */
   get inFlight(): number {
     return this.#inFlight;
   }
@@ -107,13 +109,12 @@ export class LambdaApi {
     const arrivedAt = clock.monotonic();
     const requestId = random.uuid();
     const target = request.url ?? "/";
-    const operation = isInvoke(request.method ?? "", target) ? "Invoke" : "unknown";
+    const operation = invokeOperation(request.method ?? "", target) ?? "unknown";
     this.#inFlight++;
     if (this.#draining) response.shouldKeepAlive = false;
-    const exchange = new Exchange(response, requestId, arrivedAt, (status) => {
-      this.#inFlight--;
-      metrics.request(operation, status);
-    });
+    response.once("close", this.#closed);
+    const held = budget.of(request.socket.remoteAddress ?? "");
+    const exchange = new Exchange(response, requestId, arrivedAt, held, (status) => metrics.request(operation, status));
     if (operation === "unknown") {
       exchange.refuse(new KappaError("K113", `${request.method} ${target.slice(0, 200)} is no operation that is served here.`));
       return;
@@ -128,7 +129,6 @@ export class LambdaApi {
       exchange.refuse(error);
       return;
     }
-    const held = budget.of(request.socket.remoteAddress ?? "");
     readBody(request, MAX_PAYLOAD, held, (body) => {
       this.#receiving.delete(request);
       if (body === "aborted") return exchange.abandoned();
@@ -142,7 +142,7 @@ export class LambdaApi {
       }
       exchange.whenOver(() => held.give(body.length));
       exchange.attempt(() =>
-        exchange.continueWith(identify(body), (caller) => this.#authorise(exchange, caller, parseInvoke(target, headers), body)),
+        exchange.continueWith(identify(body), (caller) => this.#authorise(exchange, caller, parseInvoke(operation, target, headers), body)),
       );
     });
   }
@@ -219,8 +219,17 @@ export class LambdaApi {
       else exchange.refuse(new KappaError("K100", `Function not found: ${invocation.invokedArn}`));
       return;
     }
-    const { requestId, invokedArn, logTail, clientContext, traceId, payload } = invocation;
-    const request = { key, requestId, invokedArn, logTail, traceId, payload, ...(clientContext === undefined ? {} : { clientContext }) };
+    const { requestId, invokedArn, logTail, streaming, clientContext, traceId, payload } = invocation;
+    const request = {
+      key,
+      requestId,
+      invokedArn,
+      logTail,
+      streaming,
+      traceId,
+      payload,
+      ...(clientContext === undefined ? {} : { clientContext }),
+    };
     forwarder.forward(other, request, exchange.response, ({ type, status }) => {
       if (type === "answered") exchange.answered(status);
       else if (type === "failed") exchange.refuse(ownerLost());
@@ -243,14 +252,17 @@ class Exchange {
   readonly response: ServerResponse;
   readonly requestId: string;
   readonly arrivedAt: number;
+  /** What its bytes are charged to. */
+  readonly held: Budget;
   readonly #done: (status: number) => void;
   #over = false;
   #whenOver: (() => void) | undefined;
 
-  constructor(response: ServerResponse, requestId: string, arrivedAt: number, done: (status: number) => void) {
+  constructor(response: ServerResponse, requestId: string, arrivedAt: number, held: Budget, done: (status: number) => void) {
     this.response = response;
     this.requestId = requestId;
     this.arrivedAt = arrivedAt;
+    this.held = held;
     this.#done = done;
     response.once("close", () => this.abandoned());
   }
@@ -313,6 +325,7 @@ class LocalInvocation implements Invocation {
   readonly invokedArn: string;
   readonly payload: Uint8Array;
   readonly logTail: boolean;
+  readonly streaming: boolean;
   readonly clientContext?: string;
   readonly traceId: string;
   readonly arrivedAt: number;
@@ -320,10 +333,11 @@ class LocalInvocation implements Invocation {
   /** How often it was given to an owner. */
   routed = 0;
   readonly #reroute: (invocation: LocalInvocation) => void;
+  #answer: StreamedAnswer | undefined;
 
   constructor(
     exchange: Exchange,
-    of: { invokedArn: string; payload: Uint8Array; logTail: boolean; clientContext?: string; traceId: string },
+    of: { invokedArn: string; payload: Uint8Array; logTail: boolean; streaming: boolean; clientContext?: string; traceId: string },
     reroute: (invocation: LocalInvocation) => void,
   ) {
     this.exchange = exchange;
@@ -331,6 +345,7 @@ class LocalInvocation implements Invocation {
     this.invokedArn = of.invokedArn;
     this.payload = of.payload;
     this.logTail = of.logTail;
+    this.streaming = of.streaming;
     if (of.clientContext !== undefined) this.clientContext = of.clientContext;
     this.traceId = of.traceId;
     this.arrivedAt = exchange.arrivedAt;
@@ -349,10 +364,17 @@ class LocalInvocation implements Invocation {
     // The caller learns of it by the answer only.
   }
 
+  chunk(bytes: Uint8Array, contentType: string | undefined, left: BytesLeft): void {
+    this.#answer ??= streamedAnswer(this.exchange.response, this, this.exchange.held);
+    this.#answer.write(bytes, contentType, left);
+  }
+
   finish(outcome: Outcome): void {
-    if (this.exchange.isGone) this.exchange.abandoned();
-    else if (outcome.type === "notOwner") this.exchange.attempt(() => this.#reroute(this));
-    else this.exchange.answered(answerInvocation(this.exchange.response, outcome, this));
+    const { exchange } = this;
+    if (exchange.isGone) return void exchange.abandoned();
+    if (outcome.type === "notOwner") return void exchange.attempt(() => this.#reroute(this));
+    if (this.streaming) this.#answer ??= streamedAnswer(exchange.response, this, exchange.held);
+    exchange.answered(this.#answer ? this.#answer.end(outcome) : answerInvocation(exchange.response, outcome, this));
   }
 }
 

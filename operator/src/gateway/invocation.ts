@@ -12,6 +12,9 @@ export type Outcome =
   /** Another gateway owns the function now. Nothing ran; ask that one. */
   | { type: "notOwner" };
 
+/** Hears how many bytes of a streamed response have left this gateway, or are of no use to anybody any more. */
+export type BytesLeft = (bytes: number) => void;
+
 /** One event on its way to an environment, and its caller. */
 export interface Invocation {
   readonly requestId: string;
@@ -19,6 +22,8 @@ export interface Invocation {
   readonly invokedArn: string;
   readonly payload: Uint8Array;
   readonly logTail: boolean;
+  /** Whether the caller takes the response as it is produced. */
+  readonly streaming: boolean;
   readonly clientContext?: string;
   readonly traceId: string;
   /** Monotonic milliseconds of its arrival at this gateway. */
@@ -31,6 +36,11 @@ export interface Invocation {
   waiting(): void;
   /** It is handed to a runtime. */
   started(): void;
+  /**
+   * A part of the response, while the function runs.
+   * @param contentType of the whole, with the first part
+   */
+  chunk(bytes: Uint8Array, contentType: string | undefined, left: BytesLeft): void;
   /** Ends it. Called once. */
   finish(outcome: Outcome): void;
 }

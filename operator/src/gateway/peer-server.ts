@@ -9,9 +9,10 @@ import type { Logger } from "../telemetry/log.ts";
 import { answerInvocation } from "./answer.ts";
 import { decodeForwarded, FORWARD_HEADER, FORWARD_PATH, type Forwarded } from "./forwarded.ts";
 import type { FunctionEntry, FunctionRegistry } from "./function-registry.ts";
-import { type PayloadBudget, readBody } from "./http-body.ts";
-import type { Invocation, Outcome } from "./invocation.ts";
+import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
+import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
 import { PEER_NAME, PEER_PATH, type Peers } from "./peers.ts";
+import { type StreamedAnswer, streamedAnswer } from "./streamed-answer.ts";
 
 /** The other gateway's watch may be a moment ahead of ours. */
 const FUNCTION_WAIT_MS = 1_000;
@@ -105,7 +106,7 @@ export class PeerServer {
         return;
       }
       response.once("close", () => budget.give(payload.length));
-      this.#invoke(new ForwardedInvocation(forwarded, payload, arrivedAt, response), forwarded.key);
+      this.#invoke(new ForwardedInvocation(forwarded, payload, arrivedAt, response, budget), forwarded.key);
     });
   }
 
@@ -140,18 +141,23 @@ class ForwardedInvocation implements Invocation {
   readonly invokedArn: string;
   readonly payload: Uint8Array;
   readonly logTail: boolean;
+  readonly streaming: boolean;
   readonly clientContext?: string;
   readonly traceId: string;
   readonly arrivedAt: number;
   cancelled = false;
   waited = false;
   readonly #response: ServerResponse;
+  readonly #budget: Budget;
+  #answer: StreamedAnswer | undefined;
   #toldWaiting = false;
 
-  constructor(forwarded: Forwarded, payload: Uint8Array, arrivedAt: number, response: ServerResponse) {
+  constructor(forwarded: Forwarded, payload: Uint8Array, arrivedAt: number, response: ServerResponse, budget: Budget) {
     this.requestId = forwarded.requestId;
     this.invokedArn = forwarded.invokedArn;
     this.logTail = forwarded.logTail;
+    this.streaming = forwarded.streaming;
+    this.#budget = budget;
     if (forwarded.clientContext !== undefined) this.clientContext = forwarded.clientContext;
     this.traceId = forwarded.traceId;
     this.payload = payload;
@@ -177,7 +183,15 @@ class ForwardedInvocation implements Invocation {
     this.#response.writeProcessing();
   }
 
+  chunk(bytes: Uint8Array, contentType: string | undefined, left: BytesLeft): void {
+    this.#answer ??= streamedAnswer(this.#response, this, this.#budget);
+    this.#answer.write(bytes, contentType, left);
+  }
+
   finish(outcome: Outcome): void {
-    if (!this.#response.destroyed) answerInvocation(this.#response, outcome, this);
+    if (this.#response.destroyed) return;
+    if (this.streaming) this.#answer ??= streamedAnswer(this.#response, this, this.#budget);
+    if (this.#answer) this.#answer.end(outcome);
+    else answerInvocation(this.#response, outcome, this);
   }
 }

@@ -1,8 +1,11 @@
+import type { IncomingHttpHeaders } from "node:http";
 import { expect, test } from "vitest";
 import { KappaError } from "../domain/errors.ts";
-import { isInvoke, parseInvoke } from "./invoke-request.ts";
+import { invokeOperation, parseInvoke as parse } from "./invoke-request.ts";
 
 const path = (name: string, query = "") => `/2015-03-31/functions/${name}/invocations${query}`;
+const streamPath = (name: string, query = "") => `/2021-11-15/functions/${name}/response-streaming-invocations${query}`;
+const parseInvoke = (target: string, headers: IncomingHttpHeaders) => parse("Invoke", target, headers);
 
 function refusal(act: () => unknown): KappaError {
   try {
@@ -14,15 +17,32 @@ function refusal(act: () => unknown): KappaError {
 }
 
 test.each([
-  ["POST", path("f"), true],
-  ["POST", path("f", "?Qualifier=1"), true],
-  ["GET", path("f"), false],
-  ["POST", "/2015-03-31/functions/f", false],
-  ["POST", "/2015-03-31/functions//invocations", false],
-  ["POST", "/2015-03-31/functions/invocations", false],
-  ["POST", "/", false],
-])("%s %s is the invoke operation: %s", (method, target, expected) => {
-  expect(isInvoke(method, target)).toBe(expected);
+  ["POST", path("f"), "Invoke"],
+  ["POST", path("f", "?Qualifier=1"), "Invoke"],
+  ["POST", streamPath("f"), "InvokeWithResponseStream"],
+  ["POST", streamPath("f", "?Qualifier=1"), "InvokeWithResponseStream"],
+  ["GET", path("f"), undefined],
+  ["GET", streamPath("f"), undefined],
+  ["POST", "/2015-03-31/functions/f", undefined],
+  ["POST", "/2015-03-31/functions/f/response-streaming-invocations", undefined],
+  ["POST", "/2021-11-15/functions/f/invocations", undefined],
+  ["POST", "/2015-03-31/functions//invocations", undefined],
+  ["POST", "/2015-03-31/functions/invocations", undefined],
+  ["POST", "/", undefined],
+])("%s %s is the operation %s", (method, target, expected) => {
+  expect(invokeOperation(method, target)).toBe(expected);
+});
+
+test("reads a request for a streamed response as one for any other", () => {
+  const target = streamPath("hello%3APROD");
+  expect(parse("InvokeWithResponseStream", target, { "x-amz-log-type": "Tail" })).toEqual({
+    reference: { functionName: "hello", qualifier: "PROD" },
+    type: "RequestResponse",
+    streaming: true,
+    logTail: true,
+  });
+  const error = refusal(() => parse("InvokeWithResponseStream", target, { "x-amz-invocation-type": "Event" }));
+  expect(error.message).toContain("[RequestResponse, DryRun]");
 });
 
 test.each([
@@ -44,7 +64,7 @@ test.each([
   ],
   ["an empty qualifier", "hello", "?Qualifier=", { functionName: "hello" }],
 ])("takes %s", (_, name, query, reference) => {
-  expect(parseInvoke(path(name, query), {})).toEqual({ reference, type: "RequestResponse", logTail: false });
+  expect(parseInvoke(path(name, query), {})).toEqual({ reference, type: "RequestResponse", streaming: false, logTail: false });
 });
 
 test("reads type, log type, client context and trace", () => {

@@ -1,4 +1,7 @@
-/** The invoke operation on the wire: what a caller asked for, read from path and headers. Lambda's API model 2015-03-31, `Invoke`. */
+/**
+ * The invoke operations on the wire: what a caller asked for, read from path and headers. Lambda's API model 2015-03-31, `Invoke` and
+ * `InvokeWithResponseStream`.
+ */
 import type { IncomingHttpHeaders } from "node:http";
 import { type FunctionReference, parseFunctionReference } from "../domain/arns.ts";
 import { KappaError } from "../domain/errors.ts";
@@ -6,18 +9,28 @@ import { KappaError } from "../domain/errors.ts";
 /** Largest payload of a synchronous invocation, bytes. */
 export const MAX_PAYLOAD = 6_291_456;
 
+/** Largest response that is not streamed to its caller, bytes: 6 MiB, and 100 as AWS has it. */
+export const MAX_RESPONSE = 6_291_556;
+
 /** Longest client context, bytes of base64. */
 const MAX_CLIENT_CONTEXT = 3583;
 
 const MAX_TRACE_ID = 512;
 
-const PREFIX = "/2015-03-31/functions/";
-const SUFFIX = "/invocations";
+/** The operations that run a function, by name. */
+export type InvokeOperation = "Invoke" | "InvokeWithResponseStream";
+
+const PATHS: Readonly<Record<InvokeOperation, { prefix: string; suffix: string }>> = {
+  Invoke: { prefix: "/2015-03-31/functions/", suffix: "/invocations" },
+  InvokeWithResponseStream: { prefix: "/2021-11-15/functions/", suffix: "/response-streaming-invocations" },
+};
 
 /** What a caller wants of which function. */
 export interface InvokeRequest {
   reference: FunctionReference;
   type: "RequestResponse" | "Event" | "DryRun";
+  /** Whether the response is wanted as it is produced. */
+  streaming: boolean;
   /** Whether the end of the log is wanted with the answer. */
   logTail: boolean;
   /** JSON text. */
@@ -26,27 +39,37 @@ export interface InvokeRequest {
   traceId?: string;
 }
 
-/** Whether method and target (path and query as they came) are the invoke operation. */
-export function isInvoke(method: string, target: string): boolean {
-  if (method !== "POST" || !target.startsWith(PREFIX)) return false;
+/** The operation that method and target (path and query as they came) stand for; undefined when it is none of these. */
+export function invokeOperation(method: string, target: string): InvokeOperation | undefined {
+  if (method !== "POST") return undefined;
+  return isOn("Invoke", target) ? "Invoke" : isOn("InvokeWithResponseStream", target) ? "InvokeWithResponseStream" : undefined;
+}
+
+function isOn(operation: InvokeOperation, target: string): boolean {
+  const { prefix, suffix } = PATHS[operation];
+  if (!target.startsWith(prefix)) return false;
   const query = target.indexOf("?");
   const end = query < 0 ? target.length : query;
-  return target.startsWith(SUFFIX, end - SUFFIX.length) && end - SUFFIX.length > PREFIX.length;
+  return target.startsWith(suffix, end - suffix.length) && end - suffix.length > prefix.length;
 }
 
 /**
  * Reads an invoke request.
- * @param target path and query of a request for which {@link isInvoke} holds
+ * @param operation what {@link invokeOperation} says
+ * @param target path and query
  * @throws KappaError K101 or K103 that names the parameter
  */
-export function parseInvoke(target: string, headers: IncomingHttpHeaders): InvokeRequest {
+export function parseInvoke(operation: InvokeOperation, target: string, headers: IncomingHttpHeaders): InvokeRequest {
+  const { prefix, suffix } = PATHS[operation];
   const query = target.indexOf("?");
   const end = query < 0 ? target.length : query;
-  const name = decode(target.slice(PREFIX.length, end - SUFFIX.length), "functionName");
+  const name = decode(target.slice(prefix.length, end - suffix.length), "functionName");
   const qualifier = query < 0 ? undefined : qualifierOf(target.slice(query + 1));
+  const streaming = operation === "InvokeWithResponseStream";
   const request: InvokeRequest = {
     reference: parseFunctionReference(name, qualifier),
-    type: oneOf(headers["x-amz-invocation-type"], "invocationType", TYPES),
+    type: oneOf(headers["x-amz-invocation-type"], "invocationType", streaming ? STREAMING_TYPES : TYPES),
+    streaming,
     logTail: oneOf(headers["x-amz-log-type"], "logType", LOG_TYPES) === "Tail",
   };
   const context = single(headers["x-amz-client-context"]);
@@ -58,6 +81,7 @@ export function parseInvoke(target: string, headers: IncomingHttpHeaders): Invok
 }
 
 const TYPES = ["RequestResponse", "Event", "DryRun"] as const;
+const STREAMING_TYPES = ["RequestResponse", "DryRun"] as const;
 const LOG_TYPES = ["None", "Tail"] as const;
 
 function decode(text: string, member: string): string {

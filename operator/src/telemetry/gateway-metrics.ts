@@ -107,7 +107,7 @@ export interface GatewayMetrics {
   coldStart(runtime: string, seconds: number): void;
   overhead(seconds: number): void;
   environmentFailed(reason: "init" | "package" | "startTimeout" | "podFailed" | "connectionLost" | "podCreate"): void;
-  request(operation: "Invoke" | "unknown", status: number): void;
+  request(operation: "Invoke" | "InvokeWithResponseStream" | "unknown", status: number): void;
   forwarded(result: "ok" | "retried" | "failed"): void;
   authenticated(method: "signature" | "token" | "none", result: "ok" | "refused"): void;
   authorisationReview(result: "allowed" | "denied" | "error"): void;
