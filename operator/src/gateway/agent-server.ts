@@ -24,6 +24,7 @@ import type { Clock } from "../kube/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { HelloHeader } from "./agent-headers.ts";
 import type { AgentIdentity, AgentTokens } from "./agent-tokens.ts";
+import { keepConnections } from "./long-connections.ts";
 import type { PackageCache } from "./package-cache.ts";
 import { type Liveness, PingSweep } from "./ping-sweep.ts";
 
@@ -111,6 +112,7 @@ export class AgentServer {
       { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 30_000 },
       (request, response) => void this.#download(request, response),
     );
+    keepConnections(this.#http);
     this.#http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
   }
 

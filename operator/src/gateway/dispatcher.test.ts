@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { CloseCode, type Frame, FrameType, type Hello, type Result } from "../api/environment-protocol.ts";
+import { CloseCode, type Frame, FrameType, type Hello, type Result, type RoleToken } from "../api/environment-protocol.ts";
 import type { Function as FunctionObject } from "../api/types.generated.ts";
 import type { KappaError } from "../domain/errors.ts";
 import { systemClock } from "../kube/clock.ts";
@@ -58,6 +58,7 @@ function setup({ owned = true, accountConcurrency = 1000 } = {}) {
   const created: { identity: EnvironmentIdentity; avoidNodes: readonly string[] }[] = [];
   const removed: { podName: string; grace: number | undefined }[] = [];
   const agents = new Map<string, Agent>();
+  const followers = new Set<{ role: string; tell: (token: RoleToken) => void }>();
   const control = { owned, createError: undefined as Error | undefined };
   const environments: Environments = new Environments({
     clock: systemClock,
@@ -66,6 +67,12 @@ function setup({ owned = true, accountConcurrency = 1000 } = {}) {
     suspects,
     pods: { remove: ({ podName }, grace) => void removed.push({ podName, grace }) },
     startTimeoutMs: 20_000,
+    followRole: (namespace, serviceAccount, tell) => {
+      const follower = { role: `${namespace}/${serviceAccount}`, tell };
+      followers.add(follower);
+      tell({ token: `token of ${follower.role}`, namespace, caCertificate: "ca" });
+      return () => followers.delete(follower);
+    },
     dispatcherOf: (entry) => dispatchers.of(entry),
     membersFor: () => [],
   });

@@ -13,6 +13,7 @@ import type { Environment, EnvironmentHost, EnvironmentIdentity, StartFailure } 
 import type { EnvironmentPhase } from "./environment-state.ts";
 import { type FunctionEntry, type Runnable, refusalOf } from "./function-registry.ts";
 import type { Invocation } from "./invocation.ts";
+import { failureBody, initErrorFor, outOfMemory } from "./platform-errors.ts";
 import type { PodWriter } from "./pod-writer.ts";
 import type { SuspectNodes } from "./suspect-nodes.ts";
 
@@ -165,6 +166,7 @@ export class Dispatcher implements EnvironmentHost {
     if (!this.#owned) return;
     for (let oldest = this.#idle[0]; oldest && now - oldest.since >= this.#deps.keepAliveMs; oldest = this.#idle[0])
       oldest.apply({ type: "retire", reason: "idle" });
+    this.#retireOld();
     if (this.#waiting.length === 0) return;
     this.#dropOverdue(now);
     this.#helpUnschedulable(now);
@@ -181,7 +183,8 @@ export class Dispatcher implements EnvironmentHost {
   offered(environment: Environment): void {
     this.#failures = 0;
     this.#idle.push(environment);
-    if (this.#owned && this.#isStale(environment)) environment.apply({ type: "retire", reason: "replaced" });
+    if (this.#owned && (this.#isStale(environment) || environment.oldAt <= this.#deps.clock.now()))
+      environment.apply({ type: "retire", reason: "replaced" });
     else this.#pump();
   }
 
@@ -238,14 +241,15 @@ export class Dispatcher implements EnvironmentHost {
       case "initError":
         metrics.environmentFailed("init");
         this.#answerOne((invocation) => {
-          const billedMs = Math.ceil(failure.initDurationMs);
-          this.#metrics.finished({
-            durationMs: 0,
-            billedMs,
-            memoryMb: environment.runnable?.effective.memorySize ?? 0,
-            functionError: true,
-          });
-          invocation.finish({ type: "functionError", body: failure.body });
+          this.#initFailed(environment, failure.initDurationMs);
+          invocation.finish({ type: "functionError", body: initErrorFor(invocation.requestId, failure.body) });
+        });
+        break;
+      case "outOfMemory":
+        metrics.environmentFailed("init");
+        this.#answerOne((invocation) => {
+          this.#initFailed(environment, 0);
+          invocation.finish({ type: "functionError", body: failureBody(outOfMemory(invocation.requestId)) });
         });
         break;
       case "package": {
@@ -264,6 +268,15 @@ export class Dispatcher implements EnvironmentHost {
         this.#countFailure(new KappaError("K106", `No execution environment could be started: ${failure.detail}. Retry the request.`));
     }
     this.#pump();
+  }
+
+  #initFailed(environment: Environment, initDurationMs: number): void {
+    this.#metrics.finished({
+      durationMs: 0,
+      billedMs: Math.ceil(initDurationMs),
+      memoryMb: environment.runnable?.effective.memorySize ?? 0,
+      functionError: true,
+    });
   }
 
   assignment(environment: Environment): Assignment | undefined {
@@ -302,6 +315,16 @@ export class Dispatcher implements EnvironmentHost {
   #retireStale(): void {
     if (!this.#owned) return;
     for (const environment of this.#environments) if (this.#isStale(environment)) environment.apply({ type: "retire", reason: "replaced" });
+  }
+
+  /** What has not been used for a while would otherwise learn only by its next event that it is too old. */
+  #retireOld(): void {
+    const now = this.#deps.clock.now();
+    // Backwards, since each one that goes leaves the list.
+    for (let i = this.#idle.length - 1; i >= 0; i--) {
+      const environment = this.#idle[i];
+      if (environment && environment.oldAt <= now) environment.apply({ type: "retire", reason: "replaced" });
+    }
   }
 
   #takeIdle(runnable: Runnable): Environment | undefined {

@@ -5,9 +5,11 @@ import {
   FrameType,
   MAX_STREAMED,
   type Result,
+  type RoleToken,
   STREAM_WINDOW,
 } from "../api/environment-protocol.ts";
 import type { FunctionEffective } from "../api/types.generated.ts";
+import { roleOf } from "../domain/effective.ts";
 import { KappaError } from "../domain/errors.ts";
 import type { Clock } from "../kube/clock.ts";
 import { MAX_RESPONSE } from "../lambda-api/invoke-request.ts";
@@ -25,6 +27,7 @@ import {
 } from "./environment-state.ts";
 import type { Runnable } from "./function-registry.ts";
 import type { BytesLeft, Invocation } from "./invocation.ts";
+import { failureBody, outOfMemory, RESPONSE_TOO_LARGE } from "./platform-errors.ts";
 import type { PodCondition } from "./pod.ts";
 
 /** Added to a function's time-out before an agent that does not answer is given up. It enforces the time-out itself. */
@@ -33,7 +36,11 @@ const ANSWER_MARGIN_MS = 15_000;
 const ASSIGN_MS = 60_000;
 const RECONNECT_MS = 10_000;
 const BUSY_MS = 200;
-const POST_MORTEM_MS = 1_500;
+/** The kubelet looks at containers once a second and then writes what it saw. */
+const POST_MORTEM_MS = 3_000;
+/** An environment's credentials are good for 12 h, so it is replaced before, those of one hour not all at once. */
+const MAX_AGE_MS = 10 * 3_600_000;
+const AGE_SPREAD_MS = 3_600_000;
 /** Credit is told in steps of so many bytes: a frame for each small part would be as much traffic again. */
 const CREDIT_BYTES = 64 * 1024;
 
@@ -42,6 +49,8 @@ export type StartFailure =
   | { why: "timeout" | "ended" | "failed"; detail: string }
   /** The body is Lambda's error object, made by the runtime. */
   | { why: "initError"; body: Uint8Array; initDurationMs: number }
+  /** The kernel killed it while it was initialised. */
+  | { why: "outOfMemory" }
   | { why: "package"; errorType: string; message: string }
   | { why: "refused" };
 
@@ -65,7 +74,12 @@ export interface EnvironmentDeps {
   log: Logger;
   startTimeoutMs: number;
   deletePod(environment: Environment, now: boolean): void;
+  /** Has the execution role's Kubernetes token told, now or when it comes, and whenever it is renewed. Returns the way to end that. */
+  followRole(namespace: string, serviceAccount: string, tell: (token: RoleToken) => void): () => void;
 }
+
+/** Phases in which the agent holds the role's token. */
+const HOLDS_TOKEN: ReadonlySet<EnvironmentPhase> = new Set(["assigning", "idle", "busy", "foreign"]);
 
 /** What is known of a pod when its environment enters the table. */
 export interface EnvironmentIdentity {
@@ -92,6 +106,8 @@ export class Environment {
   /** `namespace/podName`. */
   readonly key: string;
   readonly functionUid: string;
+  /** Epoch milliseconds from which on it is not to be used any more. */
+  readonly oldAt: number;
   /** What it was made for, where this gateway still knows it. */
   runnable: Runnable | undefined;
   nodeName: string | undefined;
@@ -116,19 +132,32 @@ export class Environment {
   #host: EnvironmentHost | undefined;
   #state: EnvironmentState;
   #connection: AgentConnection | undefined;
+  #unfollowRole: (() => void) | undefined;
   #invocation: Invocation | undefined;
+  /** Monotonic milliseconds at which the last event was sent. */
+  #sentAt = 0;
+  /** Whether anything of the function can have run in it. */
+  #assigned = false;
+  /**
+   * Whether its runtime once overran the memory and only that process was killed. From then on containers' runtimes report the whole
+   * container as killed for its memory, whatever ends it.
+   */
+  #overran = false;
+  /** Whether that is how it ended. */
+  #killedForMemory = false;
   /** Of the event that runs. */
   #streaming: Streaming | undefined;
 
   constructor(
     identity: EnvironmentIdentity,
-    is: { owned: boolean; runnable: Runnable | undefined; expectedMs: number },
+    is: { owned: boolean; runnable: Runnable | undefined; expectedMs: number; createdAt: number },
     deps: EnvironmentDeps,
   ) {
     this.identity = identity;
     this.key = `${identity.namespace}/${identity.podName}`;
     this.functionUid = functionUidOf(identity);
     this.runnable = is.runnable;
+    this.oldAt = is.createdAt + MAX_AGE_MS + AGE_SPREAD_MS * chanceOf(identity.podUid);
     this.#deps = deps;
     this.since = deps.clock.monotonic();
     this.expectedUntil = this.since + is.expectedMs;
@@ -199,8 +228,9 @@ export class Environment {
     const { clock } = this.#deps;
     const timeoutMs = effective.timeout * 1000;
     this.#invocation = invocation;
+    this.#sentAt = clock.monotonic();
     invocation.started();
-    this.apply({ type: "sent", requestId: invocation.requestId, until: clock.monotonic() + timeoutMs + ANSWER_MARGIN_MS });
+    this.apply({ type: "sent", requestId: invocation.requestId, until: this.#sentAt + timeoutMs + ANSWER_MARGIN_MS });
     this.#connection?.send({
       type: FrameType.invoke,
       header: {
@@ -225,7 +255,9 @@ export class Environment {
       this.terminating = true;
       this.apply({ type: "podTerminating" });
     }
-    if (condition.ended === "ended") this.apply({ type: "podEnded", outOfMemory: condition.outOfMemory });
+    if (condition.ended !== "ended") return;
+    this.#killedForMemory = condition.outOfMemory && !this.#overran;
+    this.apply({ type: "podEnded", outOfMemory: this.#killedForMemory });
   }
 
   /** Time has passed. */
@@ -310,6 +342,20 @@ export class Environment {
       this.#host?.moved(this, from);
     }
     for (const effect of effects) this.#effect(effect, frame);
+    this.#followRole();
+  }
+
+  /** The owner keeps the agent supplied with the role's token. After the effects: the assignment goes first. */
+  #followRole(): void {
+    const { owned, connected, phase } = this.#state;
+    const wanted = owned && connected && HOLDS_TOKEN.has(phase);
+    if (wanted === (this.#unfollowRole !== undefined)) return;
+    this.#unfollowRole?.();
+    this.#unfollowRole = undefined;
+    if (!wanted || !this.runnable) return;
+    this.#unfollowRole = this.#deps.followRole(this.identity.namespace, roleOf(this.runnable.effective), (header) =>
+      this.#connection?.send({ type: FrameType.roleToken, header }),
+    );
   }
 
   #effect(effect: EnvironmentEffect, frame: ReceivedFrame | undefined): void {
@@ -389,10 +435,11 @@ export class Environment {
     if (frame?.type !== FrameType.result) return;
     const isTooLarge = frame.header.streamed === true && (this.#streaming?.received ?? 0) > MAX_RESPONSE;
     const { header, body } = frame;
+    if (header.errorType === OUT_OF_MEMORY) this.#overran = true;
     this.#take((invocation) => {
       if (isTooLarge && !invocation.streaming && header.functionError === undefined) {
         const result: Result = { ...header, functionError: "Unhandled", errorType: RESPONSE_TOO_LARGE.errorType };
-        invocation.finish({ type: "result", result, body: Buffer.from(JSON.stringify(RESPONSE_TOO_LARGE)) });
+        invocation.finish({ type: "result", result, body: failureBody(RESPONSE_TOO_LARGE) });
         this.#host?.finished(this, invocation, result);
         return;
       }
@@ -403,28 +450,37 @@ export class Environment {
 
   #fail(why: "connectionLost" | "outOfMemory" | "protocol" | "noAnswer"): void {
     this.#take((invocation) => {
-      if (why === "outOfMemory") invocation.finish({ type: "functionError", body: outOfMemory(invocation.requestId) });
-      else {
-        this.#deps.log.error(
-          { pod: this.key, node: this.nodeName, requestId: invocation.requestId, why },
-          "an environment was lost while it ran an event",
-        );
-        invocation.finish({
-          type: "refused",
-          error: new KappaError("K106", "The execution environment was lost while it processed the event. Retry the request."),
-        });
+      if (why === "outOfMemory") {
+        const durationMs = this.#deps.clock.monotonic() - this.#sentAt;
+        invocation.finish({ type: "functionError", body: failureBody(outOfMemory(invocation.requestId)) });
+        this.#host?.finished(this, invocation, killed(invocation.requestId, durationMs, this.runnable?.effective.memorySize ?? 0));
+        return;
       }
+      this.#deps.log.error(
+        { pod: this.key, node: this.nodeName, requestId: invocation.requestId, why },
+        "an environment was lost while it ran an event",
+      );
+      invocation.finish({
+        type: "refused",
+        error: new KappaError("K106", "The execution environment was lost while it processed the event. Retry the request."),
+      });
       this.#host?.finished(this, invocation, undefined);
     });
   }
 
   #assign(): void {
     const assignment = this.#host?.assignment(this);
-    if (assignment) this.#connection?.send({ type: FrameType.assign, header: assignment });
-    else this.apply({ type: "retire", reason: "replaced" });
+    if (assignment) {
+      this.#assigned = true;
+      this.#connection?.send({ type: FrameType.assign, header: assignment });
+    } else this.apply({ type: "retire", reason: "replaced" });
   }
 
   #startFailed(why: "timeout" | "ended" | "assignment" | "failed", frame: ReceivedFrame | undefined): void {
+    if (why === "ended" && this.#assigned && this.#killedForMemory) {
+      this.#host?.startFailed(this, { why: "outOfMemory" });
+      return;
+    }
     if (why !== "assignment" || frame?.type !== FrameType.assignmentFailed) {
       this.#host?.startFailed(this, { why: why === "assignment" ? "failed" : why, detail: this.obstacle ?? NO_DETAIL[why] });
       return;
@@ -442,25 +498,30 @@ export function functionUidOf({ assignmentId }: EnvironmentIdentity): string {
   return assignmentId.slice(0, assignmentId.indexOf("/"));
 }
 
+const OUT_OF_MEMORY = "Runtime.OutOfMemory";
+
+/** What an event used that ended with its environment, as far as it can be known from here. */
+function killed(requestId: string, durationMs: number, memoryMb: number): Result {
+  return {
+    requestId,
+    functionError: "Unhandled",
+    errorType: OUT_OF_MEMORY,
+    durationMs,
+    billedMs: Math.ceil(durationMs),
+    maxMemoryMb: memoryMb,
+    reusable: false,
+  };
+}
+
+/** A number in [0, 1) that is the same each time: a UID begins with random digits. */
+function chanceOf(uid: string): number {
+  const digits = Number.parseInt(uid.slice(0, 8), 16);
+  return Number.isNaN(digits) ? 0 : digits / 2 ** 32;
+}
+
 const NO_DETAIL = {
   timeout: "its agent did not connect in time",
   ended: "its pod ended before it could take an event",
   failed: "its agent reported a failure",
   assignment: "its agent reported a failure",
 } as const;
-
-/** Lambda's answer to a caller who wanted a streamed response in one piece. */
-const RESPONSE_TOO_LARGE = {
-  errorType: "Function.ResponseSizeTooLarge",
-  errorMessage: `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE} bytes).`,
-} as const;
-
-/** Lambda's answer when the kernel killed the environment for its memory. */
-function outOfMemory(requestId: string): Uint8Array {
-  return Buffer.from(
-    JSON.stringify({
-      errorType: "Runtime.OutOfMemory",
-      errorMessage: `RequestId: ${requestId} Error: Runtime exited with error: signal: killed`,
-    }),
-  );
-}

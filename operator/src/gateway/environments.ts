@@ -31,6 +31,7 @@ export interface EnvironmentsOptions {
   startTimeoutMs: number;
   /** The dispatcher of a function, made when it is not there. */
   dispatcherOf(entry: FunctionEntry): Dispatcher;
+  followRole: EnvironmentDeps["followRole"];
   /** The gateways that an agent of this function should dial. */
   membersFor(functionKey: string): Member[];
 }
@@ -49,6 +50,7 @@ export class Environments implements AgentHost {
       clock: options.clock,
       log: options.log,
       startTimeoutMs: options.startTimeoutMs,
+      followRole: options.followRole,
       deletePod: (environment, now) => this.#deletePod(environment, now),
     };
     // A pod can be shown before its function is.
@@ -78,7 +80,12 @@ export class Environments implements AgentHost {
     if (!environment) {
       // What had ended before it was seen is of no use; the controller sweeps it.
       if (condition.ended === "ended") return;
-      environment = this.#add(identity, expectedMs(pod, this.#options.clock.now(), this.#options.startTimeoutMs));
+      const now = this.#options.clock.now();
+      const createdAt = Date.parse(pod.metadata.creationTimestamp ?? "");
+      environment = this.#add(identity, {
+        expectedMs: expectedMs(createdAt, now, this.#options.startTimeoutMs),
+        createdAt: Number.isNaN(createdAt) ? now : createdAt,
+      });
     }
     environment.nodeName = pod.spec?.nodeName;
     // Only its kubelet writes this, so the node is alive; what is being deleted may change without it.
@@ -95,7 +102,9 @@ export class Environments implements AgentHost {
 
   /** Puts a pod that this gateway has just made into the table, unless the watch was quicker. */
   adopt(identity: EnvironmentIdentity, runnable: Runnable, wanted: { since: number; avoidsNodes: boolean }): Environment {
-    const environment = this.#byPod.get(keyOf(identity)) ?? this.#add(identity, this.#options.startTimeoutMs, runnable);
+    const { clock, startTimeoutMs } = this.#options;
+    const environment =
+      this.#byPod.get(keyOf(identity)) ?? this.#add(identity, { expectedMs: startTimeoutMs, createdAt: clock.now() }, runnable);
     environment.wantedSince = wanted.since;
     environment.avoidsNodes = wanted.avoidsNodes;
     return environment;
@@ -209,10 +218,10 @@ export class Environments implements AgentHost {
     return this.#byPod.get(key);
   }
 
-  #add(identity: EnvironmentIdentity, expected: number, runnable?: Runnable): Environment {
+  #add(identity: EnvironmentIdentity, times: { expectedMs: number; createdAt: number }, runnable?: Runnable): Environment {
     const entry = this.#functionOf({ identity, functionUid: functionUidOf(identity) });
     const dispatcher = entry && this.#options.dispatcherOf(entry);
-    const environment = new Environment(identity, { owned: dispatcher?.owned ?? false, runnable, expectedMs: expected }, this.#deps);
+    const environment = new Environment(identity, { owned: dispatcher?.owned ?? false, runnable, ...times }, this.#deps);
     this.#byPod.set(environment.key, environment);
     dispatcher?.add(environment);
     for (const arrived of [...(this.#awaited.get(environment.key) ?? [])]) arrived();
@@ -279,8 +288,7 @@ function identityOf(pod: Pod): EnvironmentIdentity | undefined {
 }
 
 /** How long a found pod is counted on: what is left of its start, or the moment its agent needs to dial a new gateway. */
-function expectedMs(pod: Pod, now: number, startTimeoutMs: number): number {
-  const created = Date.parse(pod.metadata.creationTimestamp ?? "");
-  const left = Number.isNaN(created) ? 0 : created + startTimeoutMs - now;
+function expectedMs(createdAt: number, now: number, startTimeoutMs: number): number {
+  const left = Number.isNaN(createdAt) ? 0 : createdAt + startTimeoutMs - now;
   return Math.max(FOUND_EXPECTED_MS, left);
 }

@@ -17,6 +17,7 @@ import { type Forwarder, ownerLost } from "./forwarder.ts";
 import { type FunctionEntry, type FunctionRegistry, functionKey } from "./function-registry.ts";
 import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
 import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
+import { keepConnections } from "./long-connections.ts";
 import type { Random } from "./random.ts";
 import { type StreamedAnswer, streamedAnswer } from "./streamed-answer.ts";
 
@@ -70,6 +71,7 @@ export class LambdaApi {
       (request, response) => this.#receive(request, response),
     );
     this.#http.timeout = 0;
+    keepConnections(this.#http);
   }
 
   /** Listens; returns the port. */

@@ -28,6 +28,7 @@ import { Peers } from "./peers.ts";
 import { PodWriter } from "./pod-writer.ts";
 import { type Random, systemRandom } from "./random.ts";
 import { RoleSessions } from "./role-sessions.ts";
+import { RoleTokens } from "./role-tokens.ts";
 import { SuspectNodes } from "./suspect-nodes.ts";
 
 export type { GatewayConfig } from "./config-types.ts";
@@ -94,6 +95,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   const packages = await PackageCache.open({ ...config.packageCache, store: deps.bus.packages, metrics, log });
 
   const roles = new RoleSessions({ secret: config.peerSecret, hasPod: (pod) => environments.has(pod), client, clock, random });
+  const roleTokens = new RoleTokens({ client, clock, random, log });
 
   // The tables refer to each other; what is called later than this function may be made later in it.
   const environments: Environments = new Environments({
@@ -103,6 +105,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     pods,
     suspects,
     startTimeoutMs,
+    followRole: (...role) => roleTokens.follow(...role),
     dispatcherOf: (entry) => dispatchers.of(entry),
     membersFor: (key) => peers.membersFor(key),
   });
@@ -254,6 +257,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       stopping.abort();
       dispatchers.stop();
       pods.stop();
+      roleTokens.stop();
       await Promise.all([api.stop(), agentServer.stop(), functions.stop(), accounts.stop()]);
       await peers.stop();
       await peerServer.stop();

@@ -11,6 +11,7 @@ import { decodeForwarded, FORWARD_HEADER, FORWARD_PATH, type Forwarded } from ".
 import type { FunctionEntry, FunctionRegistry } from "./function-registry.ts";
 import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
 import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
+import { keepConnections } from "./long-connections.ts";
 import { PEER_NAME, PEER_PATH, type Peers } from "./peers.ts";
 import { type StreamedAnswer, streamedAnswer } from "./streamed-answer.ts";
 
@@ -46,6 +47,7 @@ export class PeerServer {
       { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: 32 * 1024 },
       (request, response) => this.#request(request, response),
     );
+    keepConnections(this.#http);
     this.#http.on("upgrade", (request, socket, head) => {
       socket.on("error", () => socket.destroy());
       if (request.url !== PEER_PATH || !this.#isPeer(request) || !this.#peers) {

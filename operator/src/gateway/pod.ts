@@ -62,6 +62,12 @@ export interface PodCondition {
   waiting?: string;
 }
 
+/**
+ * Exit code of a process that was killed: 128 and the number of the signal. A container whose first process ended otherwise did not end
+ * for its memory, though its runtime says so when the kernel ever killed any process in it.
+ */
+const KILLED = 137;
+
 /** Reads a pod's status. */
 export function podCondition(pod: Pod): PodCondition {
   const phase = pod.status?.phase;
@@ -70,7 +76,7 @@ export function podCondition(pod: Pod): PodCondition {
   const waiting = states.find((s) => s?.waiting?.message !== undefined)?.waiting;
   return {
     ended: phase === "Failed" || phase === "Succeeded" ? "ended" : pod.metadata.deletionTimestamp === undefined ? "running" : "terminating",
-    outOfMemory: states.some((s) => s?.terminated?.reason === "OOMKilled"),
+    outOfMemory: states.some((s) => s?.terminated?.reason === "OOMKilled" && s.terminated.exitCode === KILLED),
     acknowledged: pod.spec?.nodeName === undefined ? "unscheduled" : pod.status?.startTime === undefined ? "pending" : "acknowledged",
     ...(scheduled?.status === "False" && scheduled.reason === "Unschedulable"
       ? { unschedulable: scheduled.message ?? "no node has room" }

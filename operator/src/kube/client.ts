@@ -249,6 +249,11 @@ export class KubeClient {
     return this.#json<T>("post", rawResource(path), { method: "POST", path, body: JSON.stringify(body), ...options });
   }
 
+  /** PEM of the authority that the API server's certificate is checked with; empty when it is one of the machine's own. */
+  async certificateAuthority(): Promise<string> {
+    return this.#transport.certificateAuthority();
+  }
+
   /** The changes of a collection after a resource version, until the API server ends the watch. @throws KubeError */
   async *watch<T extends KubeObject>(resource: ResourceRef, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
     const query = selectors(options);

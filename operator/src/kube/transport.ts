@@ -85,6 +85,12 @@ export class Transport {
     }
   }
 
+  /** PEM of the authority that the server's certificate is checked with; empty when none is configured. */
+  async certificateAuthority(): Promise<string> {
+    const { credentials } = await this.#current();
+    return String(credentials.tls.ca ?? "");
+  }
+
   /** Ends every connection. Requests under way fail. */
   async close(): Promise<void> {
     this.#closed = true;
