@@ -4,7 +4,7 @@
  *
  *     node scripts/images.ts [--refresh]
  *
- * `--refresh` fetches Debian's and Python's packages anew; otherwise those of the first build are kept.
+ * `--refresh` fetches Debian's packages and the languages' anew; otherwise those of the first build are kept.
  */
 import { realpathSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
@@ -17,6 +17,7 @@ import { buildBundles } from "./build.ts";
 import { type BuiltImage, ImageBuilder, mebibytes } from "./images/builder.ts";
 import { imageEngine } from "./images/engine.ts";
 import { type Inputs, recipes } from "./images/recipes.ts";
+import { nodejsRuntimeClients } from "./images/runtime-clients/nodejs.ts";
 import { pythonRuntimeClient } from "./images/runtime-clients/python.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
@@ -32,17 +33,16 @@ export async function buildImages(settings: Pick<Settings, "cacheDir" | "engine"
   await rm(logFile, { force: true });
   const engine = await imageEngine(settings.engine, folder, logFile);
   const bundles = await buildBundles();
+  const clients = join(folder, "clients");
   const inputs: Inputs = {
     node: join(checkout, "node_modules/node/bin/node"),
+    nodeLicence: join(checkout, `node_modules/node/node_modules/node-linux-${process.arch}/LICENSE`),
     natsServer: join(process.env.KAPPA_PARTS || currentPartsFolder(settings.cacheDir), "nats-server"),
     operator: bundles.operator,
     agent: bundles.agent,
     runtimeClients: {
-      "python3.11": await pythonRuntimeClient(
-        join(checkout, "runtime-images/python3.11/requirements.txt"),
-        join(folder, "clients"),
-        logFile,
-      ),
+      "python3.11": await pythonRuntimeClient(join(checkout, "runtime-images/python3.11/requirements.txt"), clients, logFile),
+      ...(await nodejsRuntimeClients(join(checkout, "runtime-images/nodejs"), clients, logFile)),
     },
   };
   const builder = new ImageBuilder({ engine, checkout, folder, logFile, note });

@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Files that hold a package's licence, as authors name them. */
-const LICENCE_FILE = /^(licen[cs]e|copying|notice)/i;
+const LICENCE_FILE = /^(licen[cs]e|copying|notice|copyright|third-party-licen[cs]es)/i;
 
 /** Folder of the package that a bundled file belongs to (`node_modules/@scope/name`, nested ones too); undefined for Kappa's own. */
 function packageFolder(input: string): string | undefined {

@@ -6,10 +6,11 @@ import { hashRecipe, type Inputs, type LayerRecipe, NATS_VERSION, type Recipe, r
 
 const inputs: Inputs = {
   node: "/node",
+  nodeLicence: "/node-licence",
   natsServer: "/nats-server",
   operator: { code: "/main.mjs", licences: "/licences" },
   agent: { code: "/agent.mjs", licences: "/licences" },
-  runtimeClients: { "python3.11": "/client" },
+  runtimeClients: { "python3.11": "/python", "nodejs22.x": "/node22", "nodejs24.x": "/node24" },
 };
 
 /** Tags of every image of a machine on which the given files have another content. */
@@ -24,31 +25,60 @@ async function tags(changed: string[] = []): Promise<Record<string, string[]>> {
   return all;
 }
 
-/** How many layers of each image have another tag than before. */
+/** How many layers have another tag than before, of each image that has any. */
 async function rebuilt(...changed: string[]): Promise<Record<string, number>> {
   const [before, after] = [await tags(), await tags(changed)];
   return Object.fromEntries(
-    Object.entries(before).map(([name, chain]) => [name, chain.filter((tag, index) => tag !== after[name]?.[index]).length]),
+    Object.entries(before)
+      .map(([name, chain]) => [name, chain.filter((tag, index) => tag !== after[name]?.[index]).length] as const)
+      .filter(([, layers]) => layers > 0),
   );
 }
 
-test("the same content gives the same tags", async () => {
-  expect(await rebuilt()).toEqual({ operator: 0, nats: 0, "runtime/python3.11": 0 });
+/** The same number for every runtime. */
+const everyRuntime = (layers: number): Record<string, number> =>
+  Object.fromEntries(
+    Object.keys(recipes(inputs))
+      .filter((name) => name.startsWith("runtime/"))
+      .map((name) => [name, layers]),
+  );
+
+test("there is an image for each runtime", () => {
+  expect(Object.keys(everyRuntime(0))).toEqual(
+    expect.arrayContaining(["runtime/python3.11", "runtime/nodejs22.x", "runtime/nodejs24.x", "runtime/provided.al2023"]),
+  );
 });
 
-test("a change of Kappa's code makes the last layer of one image anew", async () => {
-  expect(await rebuilt("/main.mjs")).toEqual({ operator: 1, nats: 0, "runtime/python3.11": 0 });
-  expect(await rebuilt("/agent.mjs")).toEqual({ operator: 0, nats: 0, "runtime/python3.11": 1 });
+test("the same content gives the same tags", async () => {
+  expect(await rebuilt()).toEqual({});
+});
+
+test("a change of Kappa's code makes the last layer anew, of one image or of every runtime's", async () => {
+  expect(await rebuilt("/main.mjs")).toEqual({ operator: 1 });
+  expect(await rebuilt("/agent.mjs")).toEqual(everyRuntime(1));
 });
 
 test("a new language client is under the agent, and a new Node is under both, but above the packages", async () => {
-  expect(await rebuilt("/client")).toEqual({ operator: 0, nats: 0, "runtime/python3.11": 2 });
-  expect(await rebuilt("/node")).toEqual({ operator: 2, nats: 0, "runtime/python3.11": 3 });
+  expect(await rebuilt("/python")).toEqual({ "runtime/python3.11": 2 });
+  expect(await rebuilt("/node22/lang")).toEqual({ "runtime/nodejs22.x": 2 });
+  expect(await rebuilt("/node24/runtime")).toEqual({ "runtime/nodejs24.x": 2 });
+  expect(await rebuilt("/node")).toEqual({ operator: 2, ...everyRuntime(3) });
+});
+
+test("both versions of Node.js start in the same way", async () => {
+  for (const file of ["bootstrap", "node-path.cjs"])
+    expect(await rebuilt(`runtime-images/nodejs/${file}`)).toEqual({ "runtime/nodejs22.x": 2, "runtime/nodejs24.x": 2 });
+});
+
+test("runtimes without packages of their own share everything below their language", async () => {
+  const all = await tags();
+  expect(all["runtime/nodejs22.x"]?.slice(2)).toEqual(all["runtime/nodejs24.x"]?.slice(2));
+  expect(all["runtime/python3.11"]?.[2]).not.toBe(all["runtime/nodejs24.x"]?.[2]);
 });
 
 test("a changed Containerfile or clean-up script is a change too", async () => {
-  expect(await rebuilt("operator/images/nats/Containerfile")).toEqual({ operator: 0, nats: 1, "runtime/python3.11": 0 });
-  expect(await rebuilt("scripts/images/rootfs/finish.sh")).toEqual({ operator: 3, nats: 0, "runtime/python3.11": 4 });
+  expect(await rebuilt("operator/images/nats/Containerfile")).toEqual({ nats: 1 });
+  expect(await rebuilt("scripts/images/rootfs/finish.sh")).toEqual({ operator: 3, ...everyRuntime(4) });
 });
 
 test("names of files in an image and its packages count, not only contents", async () => {

@@ -39,7 +39,9 @@ export const DEBIAN = "bookworm";
 
 /** What the recipes need from this machine: paths. */
 export interface Inputs {
+  /** Node's binary and its licence. */
   node: string;
+  nodeLicence: string;
   natsServer: string;
   operator: Bundle;
   agent: Bundle;
@@ -49,7 +51,14 @@ export interface Inputs {
 
 /** The images that Kappa runs from. `images` by name: `operator`, `nats`, and one `runtime/<identifier>` per language. */
 export function recipes(inputs: Inputs): Record<string, LayerRecipe> {
-  return { operator: operator(inputs), nats: nats(inputs), "runtime/python3.11": python311(inputs) };
+  return {
+    operator: operator(inputs),
+    nats: nats(inputs),
+    "runtime/python3.11": python311(inputs),
+    "runtime/nodejs22.x": nodejs22(inputs),
+    "runtime/nodejs24.x": nodejs24(inputs),
+    "runtime/provided.al2023": provided(inputs),
+  };
 }
 
 /** Version of NATS's server, as the chart and the tag name it. */
@@ -85,7 +94,10 @@ const nats = ({ natsServer }: Inputs): LayerRecipe => ({
   context: { "nats-server": natsServer },
 });
 
-/** A runtime's image: packages, Node and init, the language's client, the agent. */
+/**
+ * A runtime's image: packages, Node and init, the language's client, the agent. Runtimes that need no packages of their own stand on
+ * the same base, which a node then holds once.
+ */
 const runtime = (identifier: string, packages: readonly string[], client: Record<string, string>, inputs: Inputs): LayerRecipe => ({
   kind: "layer",
   repository: `kappa/runtime-${identifier}`,
@@ -98,12 +110,12 @@ const runtime = (identifier: string, packages: readonly string[], client: Record
     context: client,
     base: {
       kind: "layer",
-      repository: `kappa/base-${identifier}`,
+      repository: packages.length === 0 ? "kappa/base" : `kappa/base-${identifier}`,
       containerfile: "runtime-images/base/Containerfile",
-      context: { node: inputs.node },
+      context: { node: inputs.node, "NODE-LICENCE.txt": inputs.nodeLicence },
       base: {
         kind: "rootfs",
-        repository: `kappa/rootfs-${identifier}`,
+        repository: packages.length === 0 ? "kappa/rootfs" : `kappa/rootfs-${identifier}`,
         variant: "essential",
         packages: ["ca-certificates", "catatonit", "libstdc++6", "tzdata", ...packages],
         // Lambda's name and number.
@@ -118,13 +130,30 @@ const python311 = (inputs: Inputs): LayerRecipe =>
   runtime(
     "python3.11",
     ["media-types", "python3.11"],
-    { python: inputs.runtimeClients["python3.11"] ?? missing("python3.11"), bootstrap: "runtime-images/python3.11/bootstrap" },
+    { python: clientOf("python3.11", inputs), bootstrap: "runtime-images/python3.11/bootstrap" },
     inputs,
   );
 
-const missing = (runtime: string): never => {
-  throw new Error(`no runtime client was prepared for ${runtime}`);
+const NODEJS_START = { bootstrap: "runtime-images/nodejs/bootstrap", "node-path.cjs": "runtime-images/nodejs/node-path.cjs" };
+
+const nodejs22 = (inputs: Inputs): LayerRecipe => {
+  const client = clientOf("nodejs22.x", inputs);
+  const context = { runtime: `${client}/runtime`, lang: `${client}/lang`, "start.mjs": "runtime-images/nodejs22.x/start.mjs" };
+  return runtime("nodejs22.x", [], { ...context, ...NODEJS_START }, inputs);
 };
+
+const nodejs24 = (inputs: Inputs): LayerRecipe =>
+  runtime("nodejs24.x", [], { runtime: `${clientOf("nodejs24.x", inputs)}/runtime`, ...NODEJS_START }, inputs);
+
+/** What a shell script needs to speak with the Runtime API: bash and coreutils are Essential. */
+const provided = (inputs: Inputs): LayerRecipe =>
+  runtime("provided.al2023", ["curl"], { bootstrap: "runtime-images/provided.al2023/bootstrap" }, inputs);
+
+function clientOf(runtime: string, { runtimeClients }: Inputs): string {
+  const client = runtimeClients[runtime];
+  if (client === undefined) throw new Error(`no runtime client was prepared for ${runtime}`);
+  return client;
+}
 
 /** Digest of one input: text is hashed as it is, a path through {@link hashRecipe}'s `digest`. */
 export type Digest = (path: string) => Promise<string>;

@@ -1,10 +1,11 @@
-import { mkdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { ClusterError } from "../../../e2e/cluster/failure.ts";
 import { textSha256 } from "../../../e2e/cluster/files.ts";
 import { CommandError, run } from "../../../e2e/cluster/run.ts";
 import { contentDigest } from "../files.ts";
 import { ensureProgram } from "../programs.ts";
+import { kept } from "./kept.ts";
 
 const PIP = ["python3", "-m", "pip"];
 
@@ -24,39 +25,33 @@ const FOR_PYTHON_311 = [
  */
 export async function pythonRuntimeClient(requirements: string, folder: string, logFile: string): Promise<string> {
   const key = textSha256(await contentDigest(requirements), ...FOR_PYTHON_311).slice(0, 12);
-  const target = join(folder, "python3.11", key);
-  const complete = await contentDigest(target).catch(() => undefined);
-  if (complete !== undefined) return target;
-  await ensureProgram([...PIP, "--version"], "python3-pip", logFile);
-  const unfinished = `${target}.unfinished`;
-  await rm(unfinished, { recursive: true, force: true });
-  await mkdir(dirname(target), { recursive: true });
-  try {
-    await run(
-      [
-        ...PIP,
-        "install",
-        "--no-compile",
-        "--disable-pip-version-check",
-        "--no-cache-dir",
-        ...FOR_PYTHON_311,
-        "--target",
-        unfinished,
-        "--requirement",
-        requirements,
-      ],
-      { logFile },
-    );
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    throw new ClusterError(
-      `the runtime client for Python could not be installed: ${error.message}`,
-      `check that pip reaches its index and that every package in ${requirements} has a wheel`,
-      { cause: error },
-    );
-  }
-  // Scripts with this machine's Python in their first line; nobody in an environment calls them.
-  await rm(join(unfinished, "bin"), { recursive: true, force: true });
-  await rename(unfinished, target);
-  return target;
+  return await kept(join(folder, "python3.11", key), async (unfinished) => {
+    await ensureProgram([...PIP, "--version"], "python3-pip", logFile);
+    try {
+      await run(
+        [
+          ...PIP,
+          "install",
+          "--no-compile",
+          "--disable-pip-version-check",
+          "--no-cache-dir",
+          ...FOR_PYTHON_311,
+          "--target",
+          unfinished,
+          "--requirement",
+          requirements,
+        ],
+        { logFile },
+      );
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      throw new ClusterError(
+        `the runtime client for Python could not be installed: ${error.message}`,
+        `check that pip reaches its index and that every package in ${requirements} has a wheel`,
+        { cause: error },
+      );
+    }
+    // Scripts with this machine's Python in their first line; nobody in an environment calls them.
+    await rm(join(unfinished, "bin"), { recursive: true, force: true });
+  });
 }
