@@ -1,0 +1,174 @@
+/**
+ * A function that uses up what there is – processes, /tmp, open files, its log – harms its own environment only: neighbours keep
+ * their latency, their pods and their nodes, and the next invocation works.
+ */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { execOnNode } from "../../../cluster/index.ts";
+import {
+  applyAndWait,
+  clusterEnv,
+  deleteFunctions,
+  environmentPods,
+  eventually,
+  FULL,
+  kubectl,
+  type Pod,
+  pythonFunction,
+} from "../../support/cluster.ts";
+import { type Answer, invoke, lambdaClient } from "../../support/lambda.ts";
+import { besideNeighbour, NEIGHBOUR_SOURCE } from "./neighbour.ts";
+
+const name = "e2e-limits-abuse";
+const filler = "e2e-limits-fill";
+const neighbour = "e2e-limits-abuse-beside";
+const TIMEOUT_SECONDS = 5;
+const client = lambdaClient(1);
+const source = readFileSync(new URL("handlers/abuse.py", import.meta.url), "utf8");
+
+beforeAll(() =>
+  applyAndWait(
+    // Memory for more than 1,088 Python processes.
+    pythonFunction(name, source, { memorySize: 1769, timeout: TIMEOUT_SECONDS }),
+    pythonFunction(filler, source, { memorySize: 512, timeout: 120 }),
+    pythonFunction(neighbour, NEIGHBOUR_SOURCE, { memorySize: 512 }),
+  ),
+);
+afterAll(() => deleteFunctions(name, filler, neighbour));
+
+const abuse = (kind: string, event: object = {}): Promise<Answer> => invoke(client, name, { kind, ...event }, { LogType: "Tail" });
+const works = async (): Promise<void> => expect((await invoke(client, name, { n: 1 })).payload).toBe(1);
+
+function expectTimeout(answer: Answer): void {
+  expect(answer).toMatchObject({ status: 200, functionError: "Unhandled", payload: { errorType: "Sandbox.Timedout" } });
+  expect(answer.payload.errorMessage).toMatch(/^RequestId: [0-9a-f-]{36} Error: Task timed out after 5\.00 seconds$/);
+  expect(answer.log).toContain("Task timed out after 5.00 seconds");
+  expect(answer.log).toMatch(/^REPORT .*\tStatus: timeout$/m);
+}
+
+async function running(functionName: string): Promise<Pod> {
+  const [pod] = (await environmentPods(functionName)).filter(
+    ({ metadata, status }) => status.phase === "Running" && !metadata.deletionTimestamp,
+  );
+  if (pod === undefined) throw new Error(`${functionName} has no running environment`);
+  return pod;
+}
+
+test("a function gets Lambda's 1,024 processes and hardly more, then EAGAIN, and can go on", async () => {
+  const { payload } = await abuse("processes");
+  expect(payload).toMatchObject({ refused: "EAGAIN", after: 0 });
+  expect(payload.children).toBeGreaterThan(1_000);
+  // What the kubelet allows the whole pod: Lambda's 1,024, and 64 for what is not the function's.
+  expect(payload.children).toBeLessThanOrEqual(1_088);
+  await works();
+});
+
+test("a fork bomb ends with its time-out, every process of it is killed, and the next invocation works", async () => {
+  await works();
+  expectTimeout(await besideNeighbour(neighbour, () => abuse("fork_bomb")));
+  await works();
+  expect((await abuse("mine")).payload).toBe(0);
+});
+
+test("a function opens 1,024 files, is refused more with EMFILE, and can go on", async () => {
+  const { payload } = await besideNeighbour(neighbour, () => abuse("open_files", { files: 10_000 }));
+  expect(payload).toMatchObject({ refused: "EMFILE", limit: [1_024, 1_024] });
+  // Standard streams, the client's connection and whatever the language keeps open count as well.
+  expect(payload.opened).toBeGreaterThan(1_000);
+  await works();
+});
+
+test("a function that fills /tmp loses its environment, gets an answer, and leaves the disk as it was", async () => {
+  await invoke(client, filler, {});
+  const pod = await running(filler);
+  const megabytes = FULL ? 10_240 : 768;
+  const outcome = await besideNeighbour(neighbour, () =>
+    invoke(client, filler, { kind: "fill_tmp", megabytes }).then(
+      (answer) => answer.functionError,
+      (error: Error) => error.name,
+    ),
+  );
+  // Not ENOSPC inside the function: the kubelet measures volumes from time to time and evicts (docs/reference/environment.md).
+  expect(["Unhandled", "ServiceException"]).toContain(outcome);
+  const next = await invoke(client, filler, { kind: "tmp_entries" });
+  expect(next).toMatchObject({ functionError: undefined, payload: [] });
+  expect((await running(filler)).metadata.uid).not.toBe(pod.metadata.uid);
+  const volume = `/var/lib/kubelet/pods/${pod.metadata.uid}/volumes/kubernetes.io~empty-dir/tmp`;
+  await eventually("the node has its disk back", async () => {
+    const { exitCode } = await execOnNode(pod.spec.nodeName ?? "", ["test", "-e", volume]);
+    return exitCode === 1 ? true : undefined;
+  });
+});
+
+/** Everything that a pod's container prints from now on; counted, not kept. */
+function countOutput(pod: Pod): { stop(): Promise<{ bytes: number; dropped: number }> } {
+  const follow = spawn("kubectl", ["logs", "-n", "default", "--follow", "--since=1s", `pod/${pod.metadata.name}`], {
+    env: clusterEnv(),
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  let bytes = 0;
+  let dropped = 0;
+  let rest = "";
+  follow.stdout.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    const lines = (rest + chunk.toString("latin1")).split("\n");
+    rest = lines.pop() ?? "";
+    dropped += lines.filter((line) => line.startsWith("LOGS DROPPED ")).length;
+  });
+  const closed = new Promise((resolve) => follow.once("close", resolve));
+  return {
+    async stop() {
+      follow.kill();
+      await closed;
+      return { bytes, dropped };
+    },
+  };
+}
+
+/** MiB of memory of its own that the agent in a pod has. */
+async function agentMemory(pod: Pod): Promise<number> {
+  const script = 'for p in /proc/[0-9]*; do case $(tr "\\0" " " <$p/cmdline) in "/kappa/node "*) cat $p/status; esac; done';
+  const status = await kubectl("exec", "-n", "default", pod.metadata.name, "--", "sh", "-c", script);
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+}
+
+/** Milliseconds between two looks at the agent's memory. */
+const SAMPLE_MS = 500;
+/** MiB that a pod has for its agent beside the function's memory (the chart's agent.memoryMiB). */
+const AGENT_ALLOWANCE = 64;
+const MIB = 1024 * 1024;
+
+test.each(["print_endlessly", "print_without_line_ends"])(
+  "endless output (%s) ends with the time-out; the log has a rate, and the agent its size",
+  async (kind) => {
+    await works();
+    const pod = await running(name);
+    const output = countOutput(pod);
+    const memory: number[] = [];
+    let over = false;
+    const sample = async (): Promise<void> => {
+      while (!over) {
+        memory.push(await agentMemory(pod));
+        await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
+      }
+    };
+    const sampling = sample();
+    const answer = await besideNeighbour(neighbour, () => abuse(kind)).finally(() => {
+      over = true;
+    });
+    await sampling;
+    const { bytes, dropped } = await output.stop();
+
+    expectTimeout(answer);
+    // A burst of 8 MiB, then 2 MiB a second; a quarter more for what is printed before and after.
+    expect(bytes).toBeLessThan((8 + 2 * TIMEOUT_SECONDS) * MIB * 1.25);
+    expect(bytes).toBeGreaterThan(MIB);
+    expect(dropped).toBeGreaterThan(0);
+    expect(dropped).toBeLessThan(2 * TIMEOUT_SECONDS + 5);
+    expect(memory.length).toBeGreaterThan(3);
+    expect(Math.max(...memory), `the agent's own memory over time, MiB: ${memory.map(Math.round)}`).toBeLessThan(AGENT_ALLOWANCE);
+    await works();
+    expect((await running(name)).metadata.uid).toBe(pod.metadata.uid);
+  },
+);

@@ -1,0 +1,61 @@
+/** A function that uses more memory than it has ends as on Lambda, whatever died of it, and the next invocation works. */
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { applyAndWait, deleteFunctions, environmentPods, pythonFunction } from "../../support/cluster.ts";
+import { type Answer, invoke, lambdaClient } from "../../support/lambda.ts";
+import { besideNeighbour, NEIGHBOUR_SOURCE } from "./neighbour.ts";
+
+const name = "e2e-limits-memory";
+const neighbour = "e2e-limits-memory-beside";
+const MEMORY_SIZE = 256;
+const client = lambdaClient(1);
+const source = readFileSync(new URL("handlers/abuse.py", import.meta.url), "utf8");
+
+beforeAll(() =>
+  applyAndWait(
+    pythonFunction(name, source, { memorySize: MEMORY_SIZE, timeout: 30 }),
+    pythonFunction(neighbour, NEIGHBOUR_SOURCE, { memorySize: 512 }),
+  ),
+);
+afterAll(() => deleteFunctions(name, neighbour));
+
+const abuse = (kind: string): Promise<Answer> => invoke(client, name, { kind }, { LogType: "Tail" });
+const works = async (): Promise<void> => expect((await invoke(client, name, { n: 1 })).payload).toBe(1);
+const environments = async (): Promise<string[]> =>
+  (await environmentPods(name)).filter(({ status }) => status.phase === "Running").map(({ metadata }) => metadata.uid);
+
+function expectOutOfMemory(answer: Answer): void {
+  expect(answer).toMatchObject({ status: 200, functionError: "Unhandled", payload: { errorType: "Runtime.OutOfMemory" } });
+  expect(answer.payload.errorMessage).toMatch(/^RequestId: [0-9a-f-]{36} Error: Runtime exited with error: signal: killed$/);
+  expect(Object.keys(answer.payload).toSorted()).toEqual(["errorMessage", "errorType"]);
+}
+
+test("a runtime that uses more than its memory: Runtime.OutOfMemory, and a report that all of it was used", async () => {
+  await works();
+  const before = await environments();
+  const answer = await besideNeighbour(neighbour, () => abuse("overrun"));
+  expectOutOfMemory(answer);
+  const [line] = answer.log.match(/^REPORT .*$/m) ?? [];
+  expect(line).toContain(`Memory Size: ${MEMORY_SIZE} MB\tMax Memory Used: ${MEMORY_SIZE} MB`);
+  expect(line).toContain("Error Type: Runtime.OutOfMemory");
+  await works();
+  // Only the runtime died: the environment started another.
+  expect(await environments()).toEqual(before);
+});
+
+test("a child that uses more than there is dies alone: its parent sees SIGKILL and answers", async () => {
+  const answer = await abuse("overrun_in_child");
+  expect(answer).toMatchObject({ status: 200, functionError: undefined, payload: -9 });
+  await works();
+});
+
+// Three times: what the caller gets must not depend on how fast a node tells what happened.
+test.each([1, 2, 3])("an overrun that takes the agent along, as with group kill, has the same answer (%i)", async () => {
+  await works();
+  const before = await environments();
+  expectOutOfMemory(await abuse("overrun_and_kill_all"));
+  await works();
+  const after = await environments();
+  expect(after).toHaveLength(1);
+  expect(before).not.toContain(after[0]);
+});

@@ -1,0 +1,92 @@
+/** A function beside the one that misbehaves, and the nodes under both: what must not notice anything. */
+import { expect } from "vitest";
+import { environmentPods, kubectlJson } from "../../support/cluster.ts";
+import { invoke, lambdaClient } from "../../support/lambda.ts";
+
+/** A handler that costs nothing, so that what is measured is how long it waits. */
+export const NEIGHBOUR_SOURCE = "def handler(event, context):\n    return event['n']\n";
+
+/** Pause between two calls: steady traffic, and time for others. */
+const PAUSE_MS = 20;
+/** Calls before the abuse: enough for a median. */
+const BASELINE_CALLS = 100;
+
+/**
+ * What the neighbour may become slower by: a bomb that got all processors would cost it seconds each time, a quota that holds
+ * leaves it most of one of them. Another process on the machine does not make five times.
+ */
+const MEDIAN_RATIO = 5;
+const MEDIAN_FLOOR_MS = 25;
+const WORST_MS = 2_500;
+
+interface Latencies {
+  median: number;
+  worst: number;
+  calls: number;
+}
+
+/** Calls `neighbour` steadily, first alone, then while `abuse` runs, and compares. Resolves to what the abuse gave. */
+export async function besideNeighbour<T>(neighbour: string, abuse: () => Promise<T>): Promise<T> {
+  const client = lambdaClient(1);
+  const times: number[] = [];
+  const call = async (n: number): Promise<void> => {
+    const start = performance.now();
+    expect((await invoke(client, neighbour, { n })).payload, "the neighbour's answer").toBe(n);
+    times.push(performance.now() - start);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  };
+  await call(0);
+  times.length = 0;
+  const pods = await environments(neighbour);
+  const nodes = await conditions();
+  for (let n = 1; n <= BASELINE_CALLS; n++) await call(n);
+  const before = latencies(times.splice(0));
+
+  let over = false;
+  const abused = abuse().finally(() => {
+    over = true;
+  });
+  const steady = async (): Promise<void> => {
+    for (let n = 1; !over; n++) await call(n);
+  };
+  const [result] = await Promise.all([abused, steady()]);
+  const during = latencies(times);
+
+  const measured = `alone: ${describe(before)}; beside the abuse: ${describe(during)}`;
+  expect(during.calls, measured).toBeGreaterThan(10);
+  expect(during.median, measured).toBeLessThan(Math.max(MEDIAN_FLOOR_MS, before.median * MEDIAN_RATIO));
+  expect(during.worst, measured).toBeLessThan(WORST_MS);
+  expect(await environments(neighbour), "the neighbour's pods").toEqual(pods);
+  expect(await conditions(), "the nodes' conditions").toEqual(nodes);
+  return result;
+}
+
+function latencies(times: number[]): Latencies {
+  const sorted = times.toSorted((a, b) => a - b);
+  return { median: sorted[Math.floor(sorted.length / 2)] ?? Number.NaN, worst: sorted.at(-1) ?? Number.NaN, calls: sorted.length };
+}
+
+const describe = ({ median, worst, calls }: Latencies): string =>
+  `median ${median.toFixed(1)} ms, worst ${worst.toFixed(0)} ms of ${calls} calls`;
+
+async function environments(functionName: string): Promise<unknown> {
+  return (await environmentPods(functionName)).map(({ metadata, status }) => ({
+    uid: metadata.uid,
+    phase: status.phase,
+    restarts: status.containerStatuses?.map(({ restartCount }) => restartCount),
+  }));
+}
+
+interface Node {
+  metadata: { name: string };
+  status: { conditions: { type: string; status: string; lastTransitionTime: string }[] };
+}
+
+/** With the time of the last change, so that a pressure that came and went is seen. */
+async function conditions(): Promise<unknown> {
+  const { items } = await kubectlJson<{ items: Node[] }>("get", "nodes");
+  return items.map(({ metadata, status }) => [
+    metadata.name,
+    ...status.conditions.map((condition) => `${condition.type}=${condition.status} since ${condition.lastTransitionTime}`),
+  ]);
+}
