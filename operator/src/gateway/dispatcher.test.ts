@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { CloseCode, type Frame, FrameType, type Hello, type Result, type RoleToken } from "../api/environment-protocol.ts";
+import { type Assignment, CloseCode, type Frame, FrameType, type Hello, type Result, type RoleToken } from "../api/environment-protocol.ts";
 import type { Function as FunctionObject } from "../api/types.generated.ts";
 import type { KappaError } from "../domain/errors.ts";
 import { systemClock } from "../kube/clock.ts";
@@ -13,7 +13,7 @@ import { Dispatchers } from "./dispatchers.ts";
 import type { EnvironmentIdentity } from "./environment.ts";
 import { Environments } from "./environments.ts";
 import { FunctionRegistry } from "./function-registry.ts";
-import type { Invocation, Outcome } from "./invocation.ts";
+import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
 import type { Pod } from "./pod.ts";
 import { SuspectNodes } from "./suspect-nodes.ts";
 
@@ -51,8 +51,9 @@ class Agent {
   }
 }
 
-function setup({ owned = true, accountConcurrency = 1000 } = {}) {
+function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 } = {}) {
   const log = createLogger({ component: "gateway", level: "silent" });
+  const metrics = createGatewayMetrics();
   const registry = new FunctionRegistry();
   const suspects = new SuspectNodes(systemClock);
   const created: { identity: EnvironmentIdentity; avoidNodes: readonly string[] }[] = [];
@@ -83,10 +84,10 @@ function setup({ owned = true, accountConcurrency = 1000 } = {}) {
     isOwner: () => control.owned,
     deps: {
       log,
-      metrics: createGatewayMetrics(),
+      metrics,
       suspects,
       region: "us-east-1",
-      keepAliveMs: 600_000,
+      keepAliveMs,
       startTimeoutMs: 20_000,
       accountIdOf: () => "111111111111",
       lambdaEndpoint: "http://gateway",
@@ -136,14 +137,15 @@ function setup({ owned = true, accountConcurrency = 1000 } = {}) {
   }
 
   const outcomes = new Map<string, Outcome>();
-  function invoke(requestId: string, name = "f"): { outcome: () => Outcome | undefined; cancel: () => void } {
+  const chunks: { requestId: string; text: string; contentType: string | undefined; left: BytesLeft }[] = [];
+  function invoke(requestId: string, name = "f", { streaming = false } = {}): { outcome: () => Outcome | undefined; cancel: () => void } {
     const call = { cancelled: false };
     const invocation: Invocation = {
       requestId,
       invokedArn: "arn",
       payload: Buffer.from("{}"),
       logTail: false,
-      streaming: false,
+      streaming,
       traceId: "t",
       arrivedAt: performance.now(),
       get cancelled() {
@@ -152,7 +154,7 @@ function setup({ owned = true, accountConcurrency = 1000 } = {}) {
       waited: false,
       waiting() {},
       started() {},
-      chunk() {},
+      chunk: (bytes, contentType, left) => void chunks.push({ requestId, text: Buffer.from(bytes).toString(), contentType, left }),
       finish(outcome) {
         if (outcomes.has(requestId)) throw new Error(`${requestId} ended twice`);
         outcomes.set(requestId, outcome);
@@ -222,7 +224,31 @@ function setup({ owned = true, accountConcurrency = 1000 } = {}) {
     return identity;
   };
   const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
-  return { registry, environments, dispatchers, suspects, control, created, removed, put, invoke, connect, connectPod, watch, pod, pass };
+  return {
+    metrics,
+    registry,
+    environments,
+    dispatchers,
+    suspects,
+    followers,
+    control,
+    created,
+    removed,
+    chunks,
+    put,
+    invoke,
+    connect,
+    connectPod,
+    watch,
+    pod,
+    pass,
+  };
+}
+
+/** Lambda's error object, as the caller gets it. */
+function failureOf(outcome: Outcome | undefined): unknown {
+  if (outcome?.type !== "functionError" && outcome?.type !== "result") throw new Error(`ended with ${outcome?.type}`);
+  return JSON.parse(Buffer.from(outcome.body).toString());
 }
 
 function errorOf(outcome: Outcome | undefined): KappaError {
@@ -472,11 +498,128 @@ describe("events", () => {
         containerStatuses: [{ name: "environment", state: { terminated: { reason: "OOMKilled", exitCode: 137 } } }],
       },
     });
-    const outcome = call.outcome();
-    expect(outcome?.type === "functionError" && JSON.parse(Buffer.from(outcome.body).toString())).toEqual({
-      errorType: "Runtime.OutOfMemory",
-      errorMessage: "RequestId: a Error: Runtime exited with error: signal: killed",
+    expect(failureOf(call.outcome())).toEqual(KILLED);
+    expect(await errorsCounted(t)).toBe(1);
+  });
+
+  test("of an environment that ended otherwise are not blamed on its memory, though it overran once before", async () => {
+    const t = setup();
+    t.put();
+    t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.answer({ errorType: "Runtime.OutOfMemory", functionError: "Unhandled" });
+    const call = t.invoke("b");
+    agent.listener?.disconnected("broken");
+    await t.pass(500);
+    t.watch(t.pod(0), { status: KILLED_POD });
+    expect(errorOf(call.outcome()).code).toBe("K106");
+  });
+
+  test("of an environment whose first process was not killed are not blamed on its memory", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.listener?.disconnected("broken");
+    t.watch(t.pod(0), {
+      status: {
+        phase: "Failed",
+        containerStatuses: [{ name: "environment", state: { terminated: { reason: "OOMKilled", exitCode: 1 } } }],
+      },
     });
+    expect(errorOf(call.outcome()).code).toBe("K106");
+  });
+
+  test("that wait while the kernel kills an environment in its initialisation: one gets Lambda's answer, the next a new environment", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.listener?.disconnected("broken");
+    t.watch(t.pod(0), { status: KILLED_POD });
+    expect(failureOf(call.outcome())).toEqual(KILLED);
+    t.invoke("b");
+    await t.pass(0);
+    expect(t.created).toHaveLength(2);
+  });
+
+  test("whose environment was killed before it was given anything are not answered for that", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    t.watch(t.pod(0), { status: KILLED_POD });
+    await t.pass(0);
+    expect([call.outcome(), t.created.length]).toEqual([undefined, 2]);
+  });
+
+  test("get the error of an initialisation, with their own id where Lambda has one, and the next starts anew", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    const assign = agent.last(FrameType.assign);
+    const { assignmentId } = (assign?.header ?? { assignmentId: "" }) as { assignmentId: string };
+    agent.say({
+      type: FrameType.assignmentFailed,
+      header: { assignmentId, kind: "initError", errorType: "Runtime.ExitError", message: "exit", initDurationMs: 12 },
+      body: Buffer.from(
+        JSON.stringify({ errorType: "Runtime.ExitError", errorMessage: "Error: Runtime exited with error: exit status 3" }),
+      ),
+    });
+    expect(failureOf(call.outcome())).toEqual({
+      errorType: "Runtime.ExitError",
+      errorMessage: "RequestId: a Error: Runtime exited with error: exit status 3",
+    });
+    t.invoke("b");
+    await t.pass(0);
+    expect(t.created).toHaveLength(2);
+  });
+
+  test("are ended by nothing of ours before their time-out and a margin have passed, however silent they are", async () => {
+    const t = setup();
+    t.put("f", { over: { timeout: 900 } });
+    const call = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    await t.pass(914_000);
+    expect([call.outcome(), agent.last(FrameType.shutdown), t.removed]).toEqual([undefined, undefined, []]);
+    agent.answer();
+    expect(call.outcome()?.type).toBe("result");
+  });
+
+  test("of an agent that has stopped answering end after that margin", async () => {
+    const t = setup();
+    t.put("f", { over: { timeout: 900 } });
+    const call = t.invoke("a");
+    await t.pass(0);
+    (await t.connect(0)).assigned();
+    await t.pass(915_500);
+    expect(errorOf(call.outcome()).code).toBe("K106");
+  });
+
+  test("whose caller went away run to their end, use their concurrency and their environment until then, and are counted", async () => {
+    const t = setup();
+    t.put("f", { over: { reservedConcurrentExecutions: 1, timeout: 60 } });
+    const gone = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    gone.cancel();
+    await t.pass(30_000);
+    expect(errorOf(t.invoke("b").outcome()).details).toEqual({ Reason: "ReservedFunctionConcurrentInvocationLimitExceeded" });
+    expect([agent.running, agent.last(FrameType.shutdown), t.dispatchers.inFlight]).toEqual(["a", undefined, 1]);
+    agent.answer({ durationMs: 30_000, billedMs: 30_000 });
+    expect(await invocationsCounted(t)).toBe(1);
+    t.invoke("c");
+    expect([agent.running, t.created.length]).toEqual(["c", 1]);
   });
 
   test("that reach an agent which is going in order run elsewhere", async () => {
@@ -522,6 +665,193 @@ describe("events", () => {
   });
 });
 
+/** Lambda's answer for an environment that was killed while it ran the event "a". */
+const KILLED = { errorType: "Runtime.OutOfMemory", errorMessage: "RequestId: a Error: Runtime exited with error: signal: killed" };
+const KILLED_POD: NonNullable<Pod["status"]> = {
+  phase: "Failed",
+  containerStatuses: [{ name: "environment", state: { terminated: { reason: "OOMKilled", exitCode: 137 } } }],
+};
+
+type Setup = ReturnType<typeof setup>;
+const counted = async (t: Setup, name: string) => (await t.metrics.registry.getSingleMetric(name)?.get())?.values[0]?.value ?? 0;
+const errorsCounted = (t: Setup) => counted(t, "kappa_errors_total");
+const invocationsCounted = (t: Setup) => counted(t, "kappa_invocations_total");
+
+describe("a response that is streamed", () => {
+  const KIB = 1024;
+  async function streaming(request: { streaming: boolean } = { streaming: true }) {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a", "f", request);
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    const part = (bytes: number | string, over: object = {}) =>
+      agent.say({
+        type: FrameType.responseChunk,
+        header: { requestId: "a", ...over },
+        body: typeof bytes === "string" ? Buffer.from(bytes) : Buffer.alloc(bytes, "x"),
+      });
+    const credit = () => agent.sent.filter((frame) => frame.type === FrameType.credit).map(({ header }) => header);
+    return { ...t, agent, call, part, credit };
+  }
+
+  test("goes to the caller part by part, with its type", async () => {
+    const { part, chunks, call, agent } = await streaming();
+    part("first ", { contentType: "text/html" });
+    part("second");
+    expect(chunks.map(({ text, contentType }) => [text, contentType])).toEqual([
+      ["first ", "text/html"],
+      ["second", undefined],
+    ]);
+    expect(call.outcome()).toBeUndefined();
+    agent.answer({ streamed: true });
+    expect(call.outcome()).toMatchObject({ type: "result", result: { streamed: true } });
+  });
+
+  test("is credited when its bytes have left, in steps that are worth a frame", async () => {
+    const { part, chunks, credit } = await streaming();
+    for (let i = 0; i < 4; i++) part(40 * KIB);
+    expect(credit()).toEqual([]);
+    chunks[0]?.left(40 * KIB);
+    expect(credit()).toEqual([]);
+    chunks[1]?.left(80 * KIB);
+    expect(credit()).toEqual([{ requestId: "a", bytes: 120 * KIB }]);
+    chunks[3]?.left(40 * KIB);
+    expect(credit()).toHaveLength(1);
+  });
+
+  test("takes the whole window and no more: an agent that sends on is given up", async () => {
+    const { part, chunks, agent } = await streaming();
+    for (let i = 0; i < 16; i++) part(64 * KIB);
+    expect([chunks.length, agent.closed]).toEqual([16, undefined]);
+    part(1);
+    expect([chunks.length, agent.closed]).toEqual([16, CloseCode.protocolError]);
+  });
+
+  test("may be 200 MiB long and no longer", async () => {
+    const { part, chunks, agent } = await streaming();
+    for (let i = 0; i < 201; i++) {
+      part(1024 * KIB);
+      chunks.at(-1)?.left(1024 * KIB);
+    }
+    expect(agent.closed).toBeUndefined();
+    part(1);
+    expect(agent.closed).toBe(CloseCode.protocolError);
+  });
+
+  test("never reaches another event's caller", async () => {
+    const { part, chunks, agent, call } = await streaming();
+    part("x", { requestId: "other" });
+    expect([chunks, agent.closed]).toEqual([[], CloseCode.goingAway]);
+    expect(errorOf(call.outcome()).code).toBe("K106");
+  });
+
+  test.each([
+    ["a type that would break out of its header", { contentType: "text/html\r\nx: y" }],
+    ["a type that is none", { contentType: 5 }],
+    ["no request id", { requestId: 7 }],
+  ])("with %s is not passed on", async (_, header) => {
+    const { part, chunks, agent } = await streaming();
+    part("x", header);
+    expect([chunks, agent.closed]).toEqual([[], CloseCode.protocolError]);
+  });
+
+  test("of which bytes leave after its end does not credit the next event", async () => {
+    const { part, chunks, agent, credit, invoke } = await streaming();
+    part(100 * KIB);
+    agent.answer({ streamed: true });
+    invoke("b", "f", { streaming: true });
+    chunks[0]?.left(100 * KIB);
+    expect(credit()).toEqual([]);
+  });
+
+  test("to a caller who wanted it in one piece is an error beyond Lambda's limit, and counted as one", async () => {
+    const t = await streaming({ streaming: false });
+    for (let sent = 0; sent <= 6_291_556; sent += 64 * KIB) {
+      t.part(64 * KIB);
+      t.chunks.at(-1)?.left(64 * KIB);
+    }
+    t.agent.answer({ streamed: true });
+    expect(t.call.outcome()).toMatchObject({ result: { functionError: "Unhandled" } });
+    expect(failureOf(t.call.outcome())).toEqual({
+      errorType: "Function.ResponseSizeTooLarge",
+      errorMessage: "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+    });
+    expect(await errorsCounted(t)).toBe(1);
+  });
+});
+
+describe("an agent gets the role's Kubernetes token", () => {
+  test("after its assignment, as the function's ServiceAccount or else the namespace's default", async () => {
+    const t = setup();
+    t.put("f");
+    t.put("g", { over: { role: "orders" } });
+    t.invoke("a", "f");
+    t.invoke("b", "g");
+    await t.pass(0);
+    const [f, g] = [await t.connect(0), await t.connect(1)];
+    expect(f.sent.map(({ type }) => type)).toEqual([FrameType.assign, FrameType.roleToken]);
+    expect([f, g].map((agent) => agent.last(FrameType.roleToken)?.header)).toMatchObject([
+      { token: "token of team/default" },
+      { token: "token of team/orders" },
+    ]);
+    expect([f, g].map((agent) => agent.last(FrameType.assign)?.header)).toMatchObject([
+      { credentials: { accessKeyId: "default in uid-f-0" }, lambdaEndpoint: "http://gateway" },
+      { credentials: { accessKeyId: "orders in uid-g-1" } },
+    ]);
+  });
+
+  test("each new one while it is there, and none when it has gone", async () => {
+    const t = setup();
+    t.put();
+    t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.answer();
+    const renewed = { token: "renewed", namespace: "team", caCertificate: "ca" };
+    for (const { tell } of t.followers) tell(renewed);
+    expect(agent.last(FrameType.roleToken)?.header).toEqual(renewed);
+    agent.listener?.disconnected("broken");
+    expect(t.followers.size).toBe(0);
+  });
+
+  test("from the function's owner only: it changes with the ownership", async () => {
+    const t = setup();
+    t.put();
+    t.invoke("a");
+    await t.pass(0);
+    (await t.connect(0)).assigned();
+    expect(t.followers.size).toBe(1);
+    t.control.owned = false;
+    t.dispatchers.ownersChanged();
+    expect(t.followers.size).toBe(0);
+    t.control.owned = true;
+    t.dispatchers.ownersChanged();
+    expect(t.followers.size).toBe(1);
+  });
+});
+
+test.each([
+  ["Text", {}, { format: "Text" }],
+  ["Text, where levels do nothing", { systemLogLevel: "WARN" }, { format: "Text" }],
+  ["JSON", {}, { format: "JSON", applicationLevel: "INFO", systemLevel: "INFO" }],
+  [
+    "JSON with levels",
+    { applicationLogLevel: "TRACE", systemLogLevel: "WARN" },
+    { format: "JSON", applicationLevel: "TRACE", systemLevel: "WARN" },
+  ],
+])("an assignment says how to log: %s", async (_, levels, expected) => {
+  const t = setup();
+  t.put("f", { over: { loggingConfig: { logFormat: expected.format, logGroup: "/group", ...levels } } });
+  t.invoke("a");
+  await t.pass(0);
+  const assign = (await t.connect(0)).last(FrameType.assign)?.header;
+  expect(assign).toMatchObject({ logging: { ...expected, group: "/group", stream: expect.any(String) } });
+  expect(Object.keys((assign as Assignment).logging)).toHaveLength(Object.keys(expected).length + 2);
+});
+
 describe("environments go", () => {
   test("after their keep-alive", async () => {
     const t = setup();
@@ -560,6 +890,43 @@ describe("environments go", () => {
     const fresh = await t.connect(2);
     fresh.assigned();
     expect(fresh.running).toBe("c");
+  });
+});
+
+describe("environments grow old", () => {
+  const HOUR = 3_600_000;
+  const aged = { namespace: "team", podName: "f-aged", podUid: "80000000-0000-4000-8000-000000000000", assignmentId: "uid-of-f/$LATEST/1" };
+
+  /** An idle environment that is an hour old, as `watch` shows it. */
+  async function idle() {
+    const t = setup({ keepAliveMs: 24 * HOUR });
+    t.put();
+    t.watch(aged);
+    const agent = await t.connectPod(aged, "assigned");
+    return { ...t, agent };
+  }
+
+  test("and are replaced between their tenth and eleventh hour, by their UID, before their credentials expire", async () => {
+    const { agent, pass } = await idle();
+    await pass(9.5 * HOUR - 1_000);
+    expect(agent.last(FrameType.shutdown)).toBeUndefined();
+    await pass(2_000);
+    expect(agent.last(FrameType.shutdown)?.header).toEqual({ reason: "replaced" });
+  });
+
+  test("but end their event first, and take no other even when one waits", async () => {
+    const { agent, pass, invoke, put, created } = await idle();
+    put("f", { over: { timeout: 900 } });
+    await pass(9.5 * HOUR - 1_000);
+    const running = invoke("a");
+    await pass(2_000);
+    invoke("b");
+    expect(agent.last(FrameType.shutdown)).toBeUndefined();
+    agent.answer();
+    expect([running.outcome()?.type, agent.running]).toEqual(["result", "a"]);
+    expect(agent.last(FrameType.shutdown)?.header).toEqual({ reason: "replaced" });
+    await pass(0);
+    expect(created).toHaveLength(1);
   });
 });
 
