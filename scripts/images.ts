@@ -15,6 +15,7 @@ import { currentPartsFolder } from "../e2e/cluster/parts.ts";
 import { type Settings, settingsFrom } from "../e2e/cluster/settings.ts";
 import { buildBundles } from "./build.ts";
 import { type BuiltImage, ImageBuilder, mebibytes } from "./images/builder.ts";
+import { contentsOf } from "./images/contents.ts";
 import { imageEngine } from "./images/engine.ts";
 import { type Inputs, recipes } from "./images/recipes.ts";
 import { nodejsRuntimeClients } from "./images/runtime-clients/nodejs.ts";
@@ -45,7 +46,8 @@ export async function buildImages(settings: Pick<Settings, "cacheDir" | "engine"
       ...(await nodejsRuntimeClients(join(checkout, "runtime-images/nodejs"), clients, logFile)),
     },
   };
-  const builder = new ImageBuilder({ engine, checkout, folder, logFile, note });
+  const layers = join(folder, "layers");
+  const builder = new ImageBuilder({ engine, checkout, folder, logFile, note, contentsOf: (archive) => contentsOf(archive, layers) });
   const images: BuiltImage[] = [];
   for (const [name, recipe] of Object.entries(recipes(inputs))) images.push(await builder.archive(name, recipe));
   return images;
@@ -62,10 +64,10 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
     const settings = settingsFrom(process.env);
     if (process.argv.includes("--refresh")) await forgetPackages(settings);
     const images = await buildImages(settings, (line) => console.error(line));
+    const sizes = (image: BuiltImage): string =>
+      `${mebibytes(image.compressedBytes)} MiB compressed, ${mebibytes(image.unpackedBytes)} MiB unpacked`;
     for (const image of images)
-      console.log(
-        `${image.name}: ${image.reference}, ${mebibytes(image.bytes)} MiB, ${image.built ? "built" : "unchanged"}, ${image.archive}`,
-      );
+      console.log(`${image.name}: ${image.reference}, ${sizes(image)}, ${image.built ? "built" : "unchanged"}, ${image.archive}`);
   } catch (error) {
     console.error(describeFailure(error));
     process.exitCode = 1;

@@ -3,12 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type BuiltImage, ImageBuilder } from "./builder.ts";
+import type { Contents } from "./contents.ts";
 import type { ImageEngine } from "./engine.ts";
 import type { LayerRecipe } from "./recipes.ts";
 
 let folder: string;
 let built: string[];
 let stored: Map<string, string>;
+/** What is found in the next archive. */
+let contents: Contents;
 /** What the engine does next instead of building; for interruptions. */
 let interrupt: Error | undefined;
 
@@ -37,10 +40,14 @@ const image: LayerRecipe = {
 };
 
 const make = (): Promise<BuiltImage> =>
-  new ImageBuilder({ engine, checkout: folder, folder: join(folder, "cache"), logFile: join(folder, "log"), note: () => {} }).archive(
-    "image",
-    image,
-  );
+  new ImageBuilder({
+    engine,
+    checkout: folder,
+    folder: join(folder, "cache"),
+    logFile: join(folder, "log"),
+    contentsOf: async () => contents,
+    note: () => {},
+  }).archive("image", image);
 const code = (text: string): Promise<void> => writeFile(join(folder, "code.txt"), text);
 
 beforeEach(async () => {
@@ -48,6 +55,7 @@ beforeEach(async () => {
   built = [];
   stored = new Map();
   interrupt = undefined;
+  contents = { unpackedBytes: 100, compressedBytes: 50, packageManagers: [] };
   await mkdir(join(folder, "cache"));
   await Promise.all([writeFile(join(folder, "Containerfile"), "FROM scratch"), writeFile(join(folder, "base.txt"), "base,"), code("1")]);
 });
@@ -56,7 +64,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 test("an image is built on its base, once", async () => {
   const first = await make();
   expect(await readFile(first.archive, "utf8")).toBe("base,1");
-  expect(first).toMatchObject({ built: true, bytes: 6 });
+  expect(first).toMatchObject({ built: true, bytes: 6, unpackedBytes: 100, compressedBytes: 50 });
   expect(built).toHaveLength(2);
   expect(await make()).toEqual({ ...first, built: false });
   expect(built).toHaveLength(2);
@@ -97,6 +105,15 @@ test("archives of the last states are kept, older ones and their images go, and 
   expect(archives).toHaveLength(3);
   expect([...stored.keys()].filter((reference) => reference.startsWith("kappa/image:"))).toHaveLength(3);
   expect([...stored.keys()].filter((reference) => reference.startsWith("kappa/base:"))).toHaveLength(1);
+});
+
+test("an image with a package manager in it is no archive", async () => {
+  contents = { ...contents, packageManagers: ["usr/bin/npm"] };
+  await expect(make()).rejects.toMatchObject({ message: expect.stringContaining("usr/bin/npm"), remedy: expect.any(String) });
+  const archives = await readdir(join(folder, "cache", "archives"));
+  expect(archives.filter((name) => name.endsWith(".tar"))).toEqual([]);
+  contents = { ...contents, packageManagers: [] };
+  expect(await make()).toMatchObject({ built: true });
 });
 
 test("a file that is not there is named, with what to do", async () => {

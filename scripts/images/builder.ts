@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { ClusterError } from "../../e2e/cluster/failure.ts";
 import { fileSha256, readIfThere, writeWhole } from "../../e2e/cluster/files.ts";
+import type { Contents } from "./contents.ts";
 import type { ImageEngine } from "./engine.ts";
 import { contentDigest, copyInto } from "./files.ts";
 import { hashRecipe, type LayerRecipe, type Recipe, ROOTFS_CONTAINERFILE, reference } from "./recipes.ts";
@@ -18,11 +19,16 @@ export interface BuiltImage {
   archive: string;
   /** Size of the archive. */
   bytes: number;
+  /** Sizes of the layers, as a node and as a registry keep them. */
+  unpackedBytes: number;
+  compressedBytes: number;
   /** False when it was there already. */
   built: boolean;
 }
 
-const Receipt = z.object({ sha256: z.string(), bytes: z.number() });
+const Receipt = z.object({ sha256: z.string(), bytes: z.number(), unpackedBytes: z.number(), compressedBytes: z.number() });
+
+type Sizes = Omit<z.infer<typeof Receipt>, "sha256">;
 
 /** How many archives of one image are kept: this one's, and those of other branches worked on in turn. */
 const KEPT_ARCHIVES = 3;
@@ -34,6 +40,8 @@ export interface ImageBuilderOptions {
   /** Where archives, root file systems and build contexts are kept. */
   folder: string;
   logFile: string;
+  /** Looks into an archive. */
+  contentsOf: (archive: string) => Promise<Contents>;
   /** Gets a line for each thing that takes time. */
   note: (line: string) => void;
 }
@@ -52,27 +60,36 @@ export class ImageBuilder {
     const tagged = reference(recipe, await hashRecipe(recipe, this.#digest));
     const archive = join(this.#options.folder, "archives", `${tagged.replaceAll(/[/:]/g, "_")}.tar`);
     const kept = await this.#verified(archive);
-    if (kept !== undefined) return { name, reference: tagged, archive, bytes: kept, built: false };
+    if (kept !== undefined) return { name, reference: tagged, archive, ...kept, built: false };
     await this.#ensure(recipe);
     await mkdir(dirname(archive), { recursive: true });
     const unfinished = `${archive}.unfinished`;
     await rm(unfinished, { force: true });
     await this.#options.engine.save(tagged, unfinished);
+    const { packageManagers, unpackedBytes, compressedBytes } = await this.#options.contentsOf(unfinished);
+    if (packageManagers.length > 0)
+      throw new ClusterError(
+        `${tagged} has a package manager in it: ${packageManagers.slice(0, 5).join(", ")}`,
+        "leave it out of the recipe, or remove it in the layer that brings it",
+      );
     await rename(unfinished, archive);
-    const { size: bytes } = await stat(archive);
-    await writeWhole(receiptOf(archive), JSON.stringify({ sha256: await fileSha256(archive), bytes }));
-    this.#options.note(`${tagged}: ${mebibytes(bytes)} MiB`);
+    const sizes: Sizes = { bytes: (await stat(archive)).size, unpackedBytes, compressedBytes };
+    await writeWhole(receiptOf(archive), JSON.stringify({ sha256: await fileSha256(archive), ...sizes }));
+    this.#options.note(`${tagged}: ${mebibytes(sizes.bytes)} MiB`);
     await this.#prune(recipe.repository, archive);
-    return { name, reference: tagged, archive, bytes, built: true };
+    return { name, reference: tagged, archive, ...sizes, built: true };
   }
 
-  /** Size of a whole archive, or undefined when there is none or it is not the one that was written. */
-  async #verified(archive: string): Promise<number | undefined> {
+  /** Sizes of a whole archive, or undefined when there is none or it is not the one that was written. */
+  async #verified(archive: string): Promise<Sizes | undefined> {
     const text = await readIfThere(receiptOf(archive));
     if (text === undefined) return undefined;
-    const { sha256, bytes } = Receipt.parse(JSON.parse(text));
-    if ((await fileSha256(archive)) === sha256) return bytes;
-    this.#options.note(`${basename(archive)} is damaged: made again`);
+    const receipt = Receipt.safeParse(JSON.parse(text)).data;
+    if (receipt !== undefined && (await fileSha256(archive)) === receipt.sha256) {
+      const { sha256: _, ...sizes } = receipt;
+      return sizes;
+    }
+    this.#options.note(`${basename(archive)} is damaged or of an older version: made again`);
     return undefined;
   }
 
