@@ -1,8 +1,8 @@
 /**
  * What Lambda answers, per runtime and per way to fail: the one table that the cells are made from.
  *
- * Where the words are from: what a language's own client reports is in its source (awslambdaric 4.2.2 `bootstrap.py`, aws-lambda-ric 4.0.2
- * `index.mjs`, aws-lambda-java-runtime-interface-client 2.9.0 `UserFault` and `EventHandlerLoader`, aws-lambda-go 1.55.1 `errors.go`). What
+ * Where the words are from: what a language's own client reports is in its source (awslambdaric 4.2.2 `bootstrap.py`, aws-lambda-ric 3.3.0
+ * and 4.0.2 `index.mjs`, aws-lambda-java-runtime-interface-client 2.9.0 `UserFault` and `EventHandlerLoader`, aws-lambda-go 1.55.1 `errors.go`). What
  * the platform reports (`Runtime.ExitError`, `Runtime.InvalidEntrypoint`, `Sandbox.Timedout`) was recorded from Lambda by many:
  * awslabs/aws-lambda-cpp#30 and aws/aws-lambda-dotnet#480 for ends of the process, aws/aws-lambda-go#554, bakdata/aws-lambda-r-runtime#62
  * and awslabs/aws-lambda-dart-runtime#20 for a bootstrap that cannot be executed.
@@ -132,7 +132,8 @@ const python: Row = {
   },
 };
 
-const node = (runtime: "nodejs22.x" | "nodejs24.x"): Row => ({
+/** @param unserialisable the type of what JSON.stringify refuses: each of the client's two versions has its own */
+const node = (runtime: "nodejs22.x" | "nodejs24.x", unserialisable: string): Row => ({
   name: runtime,
   runtime,
   handler: "index.handler",
@@ -152,7 +153,7 @@ const node = (runtime: "nodejs22.x" | "nodejs24.x"): Row => ({
     "unserialisable result": [
       "unserialisable",
       {
-        errorType: "Runtime.JSONStringifyError",
+        errorType: unserialisable,
         message: /^Unable to stringify response body$/,
         stack: ["trace", /Unable to stringify response body\n {4}at .*\/var\/runtime\//],
       },
@@ -262,7 +263,8 @@ const java: Row = {
   },
 };
 
-const FRAMES_OF_GO = /^\{"path":"[^"]*main\.go","line":\d+,"label":"handle"\}\n/;
+/** Frames of the client and of Go itself are around the function's own. */
+const FRAMES_OF_GO = /(?:^|\n)\{"path":"example\/main\.go","line":\d+,"label":"handle"\}\n/;
 
 const go: Row = {
   name: "provided.al2023",
@@ -339,4 +341,11 @@ const shell: Row = {
   },
 };
 
-export const TABLE: readonly Row[] = [python, node("nodejs22.x"), node("nodejs24.x"), java, go, shell];
+export const TABLE: readonly Row[] = [
+  python,
+  node("nodejs22.x", "Error"),
+  node("nodejs24.x", "Runtime.JSONStringifyError"),
+  java,
+  go,
+  shell,
+];
