@@ -1,0 +1,13 @@
+/** Invokes another function with the runtime's own SDK, required by a CommonJS module. */
+const { Lambda } = require("@aws-sdk/client-lambda");
+
+const lambda = new Lambda({});
+
+exports.handler = async ({ target, event }) => {
+  try {
+    const answer = await lambda.invoke({ FunctionName: target, Payload: JSON.stringify(event) });
+    return { status: answer.StatusCode, payload: JSON.parse(Buffer.from(answer.Payload).toString()) };
+  } catch (error) {
+    return { exception: error.name, message: error.message, status: error.$metadata?.httpStatusCode };
+  }
+};

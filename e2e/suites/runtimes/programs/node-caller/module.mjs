@@ -1,0 +1,13 @@
+/** Invokes another function with the runtime's own SDK, imported by an ES module. */
+import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+
+const client = new LambdaClient({});
+
+export const handler = async ({ target, event }) => {
+  try {
+    const answer = await client.send(new InvokeCommand({ FunctionName: target, Payload: JSON.stringify(event) }));
+    return { status: answer.StatusCode, payload: JSON.parse(Buffer.from(answer.Payload).toString()) };
+  } catch (error) {
+    return { exception: error.name, message: error.message, status: error.$metadata?.httpStatusCode };
+  }
+};
