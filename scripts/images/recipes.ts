@@ -117,7 +117,8 @@ const runtime = (identifier: string, packages: readonly string[], client: Record
         kind: "rootfs",
         repository: packages.length === 0 ? "kappa/rootfs" : `kappa/rootfs-${identifier}`,
         variant: "essential",
-        packages: ["ca-certificates", "catatonit", "libstdc++6", "tzdata", ...packages],
+        // usr-is-merged: what else brings /bin and /lib into /usr needs all of Perl, 55 MB.
+        packages: ["ca-certificates", "catatonit", "libstdc++6", "tzdata", "usr-is-merged", ...packages],
         // Lambda's name and number.
         user: { name: "sbx_user1051", id: 993 },
         directories: ["/var/task", "/opt"],

@@ -33,6 +33,9 @@ export async function makeRootfs(recipe: RootfsRecipe, tar: string, checkout: st
   await rename(unfinished, tar);
 }
 
+/** Makes /bin, /lib and the like links into /usr before anything is installed: a part of mmdebstrap. */
+const MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr";
+
 /** What mmdebstrap itself would clean up, finish.sh has removed already. */
 const SKIPPED = ["cleanup/apt", "cleanup/mmdebstrap", "cleanup/reproducible", "output/dev"];
 
@@ -41,6 +44,7 @@ function mmdebstrapArguments(recipe: RootfsRecipe, finish: string): string[] {
   return [
     `--variant=${recipe.variant}`,
     `--include=${recipe.packages.join(",")}`,
+    ...(recipe.variant === "essential" ? [`--hook-dir=${MERGED_USR}`] : []),
     `--skip=${SKIPPED.join(",")}`,
     // The last hook that a variant has.
     `--${recipe.variant === "extract" ? "extract" : "customize"}-hook=${quote(finish)} "$1" ${quote(recipe.user.name)} ${recipe.user.id} ${directories}`,
