@@ -330,6 +330,7 @@ describe("a real API server", () => {
     for (const question of [
       ["create", "pods"],
       ["watch", "secrets"],
+      ["create", "serviceaccounts/orders", "--subresource=token"],
     ]) {
       await expect.poll(() => may("kappa-gateway", ...question, "-n", "team-a"), { timeout: 10_000 }).toBe(true);
       expect(await may("kappa-gateway", ...question, "-n", "default")).toBe(false);
@@ -391,6 +392,20 @@ describe("a real API server", () => {
     expect(
       await createAs("kappa-gateway", { ...pod, metadata: named("c"), spec: { ...pod.spec, automountServiceAccountToken: true } }),
     ).toMatch(/empty directories and a projected token only/);
+    const [container] = pod.spec.containers;
+    const privileged = {
+      ...container,
+      securityContext: { ...container?.securityContext, privileged: true, allowPrivilegeEscalation: true },
+    };
+    for (const [name, over] of Object.entries({
+      d: { hostNetwork: true },
+      e: { hostPID: true },
+      f: { containers: [privileged] },
+      g: { initContainers: [{ ...privileged, name: "first" }] },
+    }))
+      expect(await createAs("kappa-gateway", { ...pod, metadata: named(name), spec: { ...pod.spec, ...over } }), name).toMatch(
+        /share nothing with their node/,
+      );
 
     expect((await run(["create", "-f", "-"], stringify({ ...plain, spec: { ...plain.spec, serviceAccountName: "default" } }))).stderr).toBe(
       "",

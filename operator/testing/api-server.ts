@@ -109,6 +109,8 @@ function apiServerFlags(folder: string, etcdPort: number, port: number): string[
     `--cert-dir=${folder}`,
     `--token-auth-file=${join(folder, "tokens.csv")}`,
     "--authorization-mode=RBAC",
+    // As clusters are set up (kubeadm): what a pod may be is for policies to say.
+    "--allow-privileged=true",
     `--service-account-issuer=${ISSUER}`,
     `--service-account-key-file=${join(folder, "sa.pub")}`,
     `--service-account-signing-key-file=${join(folder, "sa.key")}`,

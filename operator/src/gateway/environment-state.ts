@@ -318,7 +318,8 @@ function becomeIdle(state: EnvironmentState): Transition {
 }
 
 function startFailed(state: EnvironmentState, why: "timeout" | "ended"): readonly EnvironmentEffect[] {
-  return state.served ? NOTHING : [{ type: "startFailed", why }];
+  // Whoever does not own it has not seen what it came to.
+  return state.served || !state.owned ? NOTHING : [{ type: "startFailed", why }];
 }
 
 /** Ends an environment whose agent answers. */

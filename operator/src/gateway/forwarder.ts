@@ -131,12 +131,13 @@ class ForwardHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#response.headersSent) {
+    // The caller left, of which the owner hears by the end of this connection: what runs there goes on.
+    if (this.#response.destroyed) this.#done({ type: "answered", status: 499 });
+    else if (this.#response.headersSent) {
       // The beginning is with the caller; only breaking off tells it that the rest is missing.
       this.#response.destroy();
       this.#done({ type: "answered", status: this.#status }, error);
-    } else if (this.#response.destroyed) this.#done({ type: "answered", status: 499 });
-    else this.#done({ type: this.#mayHaveRun ? "failed" : "retry", status: 0 }, error);
+    } else this.#done({ type: this.#mayHaveRun ? "failed" : "retry", status: 0 }, error);
   }
 }
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import {
   InvokeCommand,
+  type InvokeCommandOutput,
   InvokeWithResponseStreamCommand,
   type InvokeWithResponseStreamCommandOutput,
   type LambdaClient,
@@ -10,8 +11,6 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { useApiServer, useNats } from "../../testing/index.ts";
 import { owner } from "../domain/rendezvous.ts";
-import { Annotation } from "../resources/labels.ts";
-import type { Pod } from "./pod.ts";
 import { WireAgent, type WireEvent } from "./testing/wire-agent.ts";
 import { NATS_CONFIG, type TestGateway, until, World } from "./testing/world.ts";
 
@@ -62,10 +61,11 @@ async function make(purpose: string): Promise<string> {
   return name;
 }
 
+const podsOf = async (name: string) => (await world.pods("team")).filter(({ metadata }) => metadata.name.startsWith(`${name}-`));
+
 /** The agent of a function whose pod the first call has made. */
 async function agentOf(name: string): Promise<WireAgent> {
-  const isOf = ({ metadata }: Pod) => metadata.name.startsWith(`${name}-`) && metadata.annotations?.[Annotation.assignment] !== undefined;
-  const pod = await until(async () => (await world.pods("team")).find(isOf), `a pod of ${name}`);
+  const pod = await until(async () => (await podsOf(name))[0], `a pod of ${name}`);
   const agent = await WireAgent.connect(a.ports.agents, {
     namespace: "team",
     podName: pod.metadata.name,
@@ -231,6 +231,41 @@ describe.each(["at its owner", "through another gateway"])("a function that stre
     next.agent.result(next.event, { streamed: true });
     expect(await all(await next.answer)).toEqual([{}]);
   });
+});
+
+describe("a call that takes long", () => {
+  /** Longer than every limit that a server of ours has for other things: 10 s for headers, 30 s for a request to arrive. */
+  const SILENCE_MS = 35_000;
+
+  test("is answered however long nothing is said, at its owner and through another gateway", async () => {
+    const calls: { answer: Promise<InvokeCommandOutput>; agent: WireAgent; event: WireEvent }[] = [];
+    for (const gateway of [a, b]) {
+      const name = await make(`long-${gateway.name}`);
+      calls.push(await begin(name, world.lambda(gateway, "team").send(new InvokeCommand({ FunctionName: name }))));
+    }
+    await new Promise((resolve) => setTimeout(resolve, SILENCE_MS));
+    for (const { agent, event } of calls) agent.result(event, {}, '"late"');
+    for (const { answer } of calls) expect(Buffer.from((await answer).Payload ?? []).toString()).toBe('"late"');
+  });
+
+  test.each(["gateway-a", "gateway-b"])(
+    "and whose caller leaves %s runs to its end, alone in its environment, and is counted",
+    async (at) => {
+      const gateway = at === "gateway-a" ? a : b;
+      const name = await make(`left-${at}`);
+      const caller = await unread(gateway, name);
+      const agent = await agentOf(name);
+      const event = await agent.event();
+      caller.destroy();
+      const next = begin(name, stream(world.lambda(gateway, "team"), name), agent);
+      await until(async () => (await podsOf(name)).length === 2 || undefined, "a second environment, as the first is busy");
+      agent.result(event, {}, "1");
+      const { answer, event: second } = await next;
+      agent.result(second, {}, "2");
+      expect(await all(await answer)).toEqual(["2", {}]);
+      expect(await invocationsOf(name)).toBe(2);
+    },
+  );
 });
 
 test("a response that is not streamed comes as one part", async () => {

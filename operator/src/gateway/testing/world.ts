@@ -288,7 +288,7 @@ export class World {
       kind: "Namespace",
       metadata: { name: namespace, labels: { [Label.enabled]: "true" }, annotations: { [Annotation.accountId]: id } },
     });
-    for (const name of [ENVIRONMENT_SERVICE_ACCOUNT, "caller", "stranger"])
+    for (const name of ["default", ENVIRONMENT_SERVICE_ACCOUNT, "caller", "stranger"])
       await this.client.create(Resources.serviceAccount, { apiVersion: "v1", kind: "ServiceAccount", metadata: meta(name) });
     await this.client.post(`/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/roles`, {
       apiVersion: "rbac.authorization.k8s.io/v1",
