@@ -18,6 +18,7 @@ import { type BuiltImage, ImageBuilder, mebibytes } from "./images/builder.ts";
 import { contentsOf } from "./images/contents.ts";
 import { imageEngine } from "./images/engine.ts";
 import { type Inputs, recipes } from "./images/recipes.ts";
+import { javaRuntimeClient } from "./images/runtime-clients/java.ts";
 import { nodejsRuntimeClients } from "./images/runtime-clients/nodejs.ts";
 import { pythonRuntimeClient } from "./images/runtime-clients/python.ts";
 
@@ -44,6 +45,7 @@ export async function buildImages(settings: Pick<Settings, "cacheDir" | "engine"
     runtimeClients: {
       "python3.11": await pythonRuntimeClient(join(checkout, "runtime-images/python3.11/requirements.txt"), clients, logFile),
       ...(await nodejsRuntimeClients(join(checkout, "runtime-images/nodejs"), clients, logFile)),
+      java17: await javaRuntimeClient(join(checkout, "runtime-images/java17/client.json"), clients, logFile),
     },
   };
   const layers = join(folder, "layers");

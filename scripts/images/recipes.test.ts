@@ -10,7 +10,7 @@ const inputs: Inputs = {
   natsServer: "/nats-server",
   operator: { code: "/main.mjs", licences: "/licences" },
   agent: { code: "/agent.mjs", licences: "/licences" },
-  runtimeClients: { "python3.11": "/python", "nodejs22.x": "/node22", "nodejs24.x": "/node24" },
+  runtimeClients: { "python3.11": "/python", "nodejs22.x": "/node22", "nodejs24.x": "/node24", java17: "/java" },
 };
 
 /** Tags of every image of a machine on which the given files have another content. */
@@ -45,7 +45,7 @@ const everyRuntime = (layers: number): Record<string, number> =>
 
 test("there is an image for each runtime", () => {
   expect(Object.keys(everyRuntime(0))).toEqual(
-    expect.arrayContaining(["runtime/python3.11", "runtime/nodejs22.x", "runtime/nodejs24.x", "runtime/provided.al2023"]),
+    expect.arrayContaining(["runtime/python3.11", "runtime/nodejs22.x", "runtime/nodejs24.x", "runtime/java17", "runtime/provided.al2023"]),
   );
 });
 
@@ -62,6 +62,7 @@ test("a new language client is under the agent, and a new Node is under both, bu
   expect(await rebuilt("/python")).toEqual({ "runtime/python3.11": 2 });
   expect(await rebuilt("/node22/lang")).toEqual({ "runtime/nodejs22.x": 2 });
   expect(await rebuilt("/node24/runtime")).toEqual({ "runtime/nodejs24.x": 2 });
+  expect(await rebuilt("/java")).toEqual({ "runtime/java17": 2 });
   expect(await rebuilt("/node")).toEqual({ operator: 2, ...everyRuntime(3) });
 });
 
@@ -95,6 +96,7 @@ test("names of files in an image and its packages count, not only contents", asy
   };
   expect(await hashRecipe(rootfs, digest)).not.toBe(await hashRecipe({ ...rootfs, packages: ["ab"] }, digest));
   expect(await hashRecipe(rootfs, digest)).toBe(await hashRecipe({ ...rootfs, packages: ["b", "a"] }, digest));
+  expect(await hashRecipe(rootfs, digest)).not.toBe(await hashRecipe({ ...rootfs, excluded: ["/a"] }, digest));
 });
 
 test("tags say the version of what has one", async () => {

@@ -13,6 +13,8 @@ export interface RootfsRecipe {
   /** `extract` unpacks the packages and runs none of their scripts; `essential` installs them onto Debian's Essential set. */
   variant: "extract" | "essential";
   packages: readonly string[];
+  /** Files of the packages that are left out, as patterns of dpkg's `path-exclude`. */
+  excluded?: readonly string[];
   /** The user that processes run as: name, numeric id of user and group. */
   user: { name: string; id: number };
   /** Directories made for mounts. */
@@ -57,6 +59,7 @@ export function recipes(inputs: Inputs): Record<string, LayerRecipe> {
     "runtime/python3.11": python311(inputs),
     "runtime/nodejs22.x": nodejs22(inputs),
     "runtime/nodejs24.x": nodejs24(inputs),
+    "runtime/java17": java17(inputs),
     "runtime/provided.al2023": provided(inputs),
   };
 }
@@ -98,7 +101,13 @@ const nats = ({ natsServer }: Inputs): LayerRecipe => ({
  * A runtime's image: packages, Node and init, the language's client, the agent. Runtimes that need no packages of their own stand on
  * the same base, which a node then holds once.
  */
-const runtime = (identifier: string, packages: readonly string[], client: Record<string, string>, inputs: Inputs): LayerRecipe => ({
+const runtime = (
+  identifier: string,
+  packages: readonly string[],
+  client: Record<string, string>,
+  inputs: Inputs,
+  excluded: readonly string[] = [],
+): LayerRecipe => ({
   kind: "layer",
   repository: `kappa/runtime-${identifier}`,
   containerfile: "runtime-images/agent/Containerfile",
@@ -119,6 +128,7 @@ const runtime = (identifier: string, packages: readonly string[], client: Record
         variant: "essential",
         // usr-is-merged: what else brings /bin and /lib into /usr needs all of Perl, 55 MB.
         packages: ["ca-certificates", "catatonit", "libstdc++6", "tzdata", "usr-is-merged", ...packages],
+        excluded,
         // Lambda's name and number.
         user: { name: "sbx_user1051", id: 993 },
         directories: ["/var/task", "/opt"],
@@ -146,6 +156,15 @@ const nodejs22 = (inputs: Inputs): LayerRecipe => {
 const nodejs24 = (inputs: Inputs): LayerRecipe =>
   runtime("nodejs24.x", [], { runtime: `${clientOf("nodejs24.x", inputs)}/runtime`, ...NODEJS_START }, inputs);
 
+const java17 = (inputs: Inputs): LayerRecipe => {
+  const files = Object.fromEntries(
+    ["bootstrap", "Training.java", "share-classes.ts"].map((name) => [name, `runtime-images/java17/${name}`]),
+  );
+  // The image has an archive of classes of its own.
+  const replaced = ["/usr/lib/jvm/*/lib/server/classes*.jsa"];
+  return runtime("java17", ["openjdk-17-jre-headless"], { lib: clientOf("java17", inputs), ...files }, inputs, replaced);
+};
+
 /** What a shell script needs to speak with the Runtime API: bash and coreutils are Essential. */
 const provided = (inputs: Inputs): LayerRecipe =>
   runtime("provided.al2023", ["curl"], { bootstrap: "runtime-images/provided.al2023/bootstrap" }, inputs);
@@ -167,6 +186,7 @@ export async function hashRecipe(recipe: Recipe, digest: Digest): Promise<string
   };
   if (recipe.kind === "rootfs") {
     add("rootfs", DEBIAN, recipe.variant, ...[...recipe.packages].sort(), recipe.user.name, String(recipe.user.id), ...recipe.directories);
+    add(...(recipe.excluded ?? []));
     add(await digest(FINISH_SCRIPT), await digest(ROOTFS_CONTAINERFILE));
   } else {
     add("layer", recipe.base === undefined ? "scratch" : await hashRecipe(recipe.base, digest), await digest(recipe.containerfile));

@@ -46,6 +46,7 @@ function mmdebstrapArguments(recipe: RootfsRecipe, finish: string): string[] {
     `--include=${recipe.packages.join(",")}`,
     ...(recipe.variant === "essential" ? [`--hook-dir=${MERGED_USR}`] : []),
     `--skip=${SKIPPED.join(",")}`,
+    ...(recipe.excluded ?? []).map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     // The last hook that a variant has.
     `--${recipe.variant === "extract" ? "extract" : "customize"}-hook=${quote(finish)} "$1" ${quote(recipe.user.name)} ${recipe.user.id} ${directories}`,
   ];

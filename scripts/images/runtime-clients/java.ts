@@ -11,7 +11,7 @@ import { kept } from "./kept.ts";
 
 const COORDINATE = /^[\w.-]+$/;
 
-/** The committed list of what the image holds: Maven's coordinates, and the digest of the jar. */
+/** A list of jars: Maven's coordinates, and the digest. */
 const Artifacts = z.array(
   z.object({
     group: z.string().regex(COORDINATE),
@@ -23,17 +23,20 @@ const Artifacts = z.array(
 
 type Artifact = z.infer<typeof Artifacts>[number];
 
+/** @throws ZodError when the text is no such list */
+export const parseArtifacts = (text: string): Artifact[] => Artifacts.parse(JSON.parse(text));
+
 /** Lambda's Java runtimes name the client's native module so; the jar has it for other systems too. */
 const NATIVE_MODULE = `libaws-lambda-jni.linux-${process.arch === "arm64" ? "aarch_64" : "x86_64"}.so`;
 
 /**
  * AWS's runtime client for Java and what it needs, from Maven; kept by the content of the list.
- * @param list path of the list: see {@link Artifacts}
+ * @param list path of the committed list of its jars: see {@link parseArtifacts}
  * @returns the directory to be /var/runtime/lib: jars, and the native module, which the client would unpack at each start
  * @throws ClusterError when there is no Maven, it cannot get a jar, or gets another one than the list says
  */
 export async function javaRuntimeClient(list: string, folder: string, logFile: string): Promise<string> {
-  const artifacts = Artifacts.parse(JSON.parse(await readFile(list, "utf8")));
+  const artifacts = parseArtifacts(await readFile(list, "utf8"));
   const key = textSha256(process.arch, ...(await Promise.all([list, import.meta.filename].map(contentDigest)))).slice(0, 12);
   return await kept(join(folder, "java17", key), async (unfinished) => {
     const work = join(unfinished, "work");

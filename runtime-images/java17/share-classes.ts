@@ -1,0 +1,126 @@
+/**
+ * Makes the archive of classes (class data sharing) that Java maps instead of loading, verifying and linking a thousand classes at each
+ * start: runs the real client with real handlers against a Runtime API of its own, and archives what was loaded. Runs while the image
+ * is built, on the Node that is in it:
+ *
+ *     node share-classes.ts /var/runtime
+ */
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, realpath, rm, utimes, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+const TRAINING = join(import.meta.dirname, "Training.java");
+const HANDLERS = ["Training$Untyped", "Training$Typed", "Training$Streamed"];
+const EVENT = { text: "ä", number: 1, fraction: 1.5, list: ["a"], map: { a: [1, null, 2.5, true] } };
+/** The second one fails. */
+const EVENTS = [{ ...EVENT, nested: EVENT }, { flag: true }].map((event) => JSON.stringify(event));
+
+/** @param runtime folder laid out as /var/runtime; gets `lib/runtime.jsa` */
+export async function shareClasses(runtime: string): Promise<void> {
+  const work = await mkdtemp(join(tmpdir(), "share-classes-"));
+  try {
+    const jars = (await readdir(join(runtime, "lib"))).filter((name) => name.endsWith(".jar")).map((name) => join(runtime, "lib", name));
+    // Java compares a jar's time with the one that the archive recorded, unless that was 0; layers of an image lose their times.
+    for (const jar of jars) await utimes(jar, 0, 0);
+    const [java = "", ...options] = await commandLine(runtime, work);
+    await run(java, ["-m", "jdk.compiler/com.sun.tools.javac.Main", "-classpath", jars.join(":"), "-d", work, TRAINING]);
+    const list = join(work, "classes.lst");
+    const loaded: string[] = [await readFile(join(dirname(await realpath(java)), "../lib/classlist"), "utf8")];
+    for (const handler of HANDLERS) {
+      // Before the options, so that a later one that the list needs otherwise does not count.
+      await train([java, `-XX:DumpLoadedClassList=${list}`, ...options.slice(0, -1), handler], work);
+      loaded.push(await readFile(list, "utf8"));
+    }
+    await writeFile(list, sharedClasses(loaded));
+    const jvm = options.slice(0, -2);
+    await run(java, ["-Xshare:dump", `-XX:SharedClassListFile=${list}`, ...without(jvm, "-Xshare:auto")], { maxBuffer: 2 ** 26 });
+    // Refuses to start when the archive does not fit.
+    await run(java, ["-Xshare:on", ...without(jvm, "-Xshare:auto"), "-version"]);
+  } finally {
+    await rm(work, { recursive: true });
+  }
+}
+
+/** What the runtime's start-up file executes, which is what its wrapper script is given. */
+async function commandLine(runtime: string, cwd: string): Promise<string[]> {
+  const env = {
+    LAMBDA_RUNTIME_DIR: runtime,
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "512",
+    _HANDLER: "handler",
+    AWS_LAMBDA_EXEC_WRAPPER: "/bin/echo",
+  };
+  return (await run(join(runtime, "bootstrap"), { cwd, env })).stdout.trim().split(" ");
+}
+
+const without = (words: readonly string[], unwanted: string): string[] => words.filter((word) => word !== unwanted);
+
+/** Runs the client until it has answered all events. */
+async function train(command: readonly string[], cwd: string): Promise<void> {
+  let finish = (): void => {};
+  const api = runtimeApi(() => finish());
+  api.listen(0, "127.0.0.1");
+  await once(api, "listening");
+  const [file = "", ...args] = command;
+  const env = { AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${(api.address() as AddressInfo).port}` };
+  const client = spawn(file, args, { cwd, env, stdio: ["ignore", "ignore", "inherit"] });
+  // Java writes the list as it exits.
+  let finished = false;
+  finish = () => {
+    finished = true;
+    client.kill("SIGTERM");
+  };
+  await once(client, "exit");
+  api.closeAllConnections();
+  api.close();
+  if (!finished) throw new Error(`${command.at(-1)} ended before it had answered every event`);
+}
+
+/** As much of the Runtime API as the client needs. */
+function runtimeApi(onAllAnswered: () => void): Server {
+  let given = 0;
+  return createServer((request, response) => {
+    request.resume();
+    request.once("end", () => {
+      if (!request.url?.endsWith("/next")) {
+        response.writeHead(202, { "Content-Type": "application/json" }).end("{}");
+        return;
+      }
+      const event = EVENTS[given++];
+      if (event === undefined) {
+        onAllAnswered();
+        return;
+      }
+      const headers = {
+        "Content-Type": "application/json",
+        "Content-Length": Buffer.byteLength(event),
+        "Lambda-Runtime-Aws-Request-Id": `event-${given}`,
+        "Lambda-Runtime-Deadline-Ms": String(Date.now() + 60_000),
+        "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:000000000001:function:training",
+        "Lambda-Runtime-Trace-Id": "Root=1-00000001-000000000000000000000001;Sampled=0",
+      };
+      response.writeHead(200, headers).end(event);
+    });
+  });
+}
+
+/**
+ * One list of what several runs have loaded. Not the functions' own classes, which other class loaders than Java's have loaded
+ * (`source:`); numbers of classes (`id:`) are for these only and differ between runs.
+ */
+function sharedClasses(lists: readonly string[]): string {
+  const lines = lists
+    .flatMap((list) => list.split("\n"))
+    .filter((line) => line !== "" && !line.startsWith("#") && !line.includes("source:") && !/\bTraining\b/.test(line))
+    .map((line) => line.replace(/ id: \d+$/, ""));
+  return `${[...new Set(lines)].join("\n")}\n`;
+}
+
+const [, self, runtime] = process.argv;
+if (self === import.meta.filename && runtime !== undefined) await shareClasses(runtime);
