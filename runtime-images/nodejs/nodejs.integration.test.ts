@@ -47,12 +47,13 @@ describe.each<NodejsRuntime>(["nodejs24.x", "nodejs22.x"])("%s", (runtime) => {
     return { agent, link };
   }
 
-  /** Error object of a function that does not start. */
+  /** What the first event of a function that does not start is answered with. */
   async function initError(files: Record<string, TestFile>, over: Partial<Assignment> = {}) {
-    const { failed, body } = await assigned(files, over);
-    expect(failed?.kind).toBe("initError");
-    const error = JSON.parse(body.toString()) as { errorType: string; errorMessage: string; trace?: string[] };
-    expect(error.errorType).toBe(failed?.errorType);
+    const { link } = await assigned(files, over);
+    const { result, json } = await link.invoke({});
+    expect(result.functionError).toBe("Unhandled");
+    const error = json as { errorType: string; errorMessage: string; trace?: string[] };
+    expect(error.errorType).toBe(result.errorType);
     return error;
   }
 
@@ -318,9 +319,12 @@ describe.each<NodejsRuntime>(["nodejs24.x", "nodejs22.x"])("%s", (runtime) => {
     });
 
     test("that has no wrapper script where one is named does not start, and the log says why", async () => {
-      const { agent, failed } = await assigned({ "index.js": ECHO }, { environment: { AWS_LAMBDA_EXEC_WRAPPER: "/opt/absent" } });
-      expect(failed).toMatchObject({ kind: "initError", errorType: "Runtime.ExitError" });
-      expect(failed?.message).toContain("exit status 127");
+      const { agent, link } = await assigned({ "index.js": ECHO }, { environment: { AWS_LAMBDA_EXEC_WRAPPER: "/opt/absent" } });
+      const { result, json } = await link.invoke({});
+      expect(json).toEqual({
+        errorType: "Runtime.ExitError",
+        errorMessage: `RequestId: ${result.requestId} Error: Runtime exited with error: exit status 127`,
+      });
       await agent.output("/opt/absent: does not exist");
     });
   });
