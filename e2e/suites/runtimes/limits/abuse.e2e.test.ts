@@ -13,7 +13,6 @@ import {
   environmentPods,
   eventually,
   FULL,
-  kubectl,
   type Pod,
   pythonFunction,
 } from "../../support/cluster.ts";
@@ -126,11 +125,20 @@ function countOutput(pod: Pod): { stop(): Promise<{ bytes: number; dropped: numb
   };
 }
 
-/** MiB of memory of its own that the agent in a pod has. */
-async function agentMemory(pod: Pod): Promise<number> {
-  const script = 'for p in /proc/[0-9]*; do case $(tr "\\0" " " <$p/cmdline) in "/kappa/node "*) cat $p/status; esac; done';
-  const status = await kubectl("exec", "-n", "default", pod.metadata.name, "--", "sh", "-c", script);
-  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+/** Where the node shows the agent of a pod: it is the one child of the container's first process. */
+async function agentOnNode(pod: Pod): Promise<{ node: string; status: string }> {
+  const node = pod.spec.nodeName ?? "";
+  const container = pod.status.containerStatuses?.[0]?.containerID?.replace("containerd://", "") ?? "";
+  const tasks = (await execOnNode(node, ["ctr", "-n", "k8s.io", "tasks", "list"])).stdout;
+  const [, init] = new RegExp(`^${container}\\s+(\\d+)`, "m").exec(tasks) ?? [];
+  const [agent] = (await execOnNode(node, ["cat", `/proc/${init}/task/${init}/children`])).stdout.split(" ");
+  return { node, status: `/proc/${agent}/status` };
+}
+
+/** MiB of memory of its own that it has. Asked of the node: a process in the pod would be killed with the function's. */
+async function agentMemory({ node, status }: { node: string; status: string }): Promise<number> {
+  const { stdout } = await execOnNode(node, ["cat", status]);
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(stdout)?.[1]) / 1024;
 }
 
 /** Milliseconds between two looks at the agent's memory. */
@@ -144,12 +152,13 @@ test.each(["print_endlessly", "print_without_line_ends"])(
   async (kind) => {
     await works();
     const pod = await running(name);
+    const agent = await agentOnNode(pod);
     const output = countOutput(pod);
     const memory: number[] = [];
     let over = false;
     const sample = async (): Promise<void> => {
       while (!over) {
-        memory.push(await agentMemory(pod));
+        memory.push(await agentMemory(agent));
         await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
       }
     };
