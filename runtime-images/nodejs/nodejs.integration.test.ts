@@ -252,6 +252,60 @@ describe.each<NodejsRuntime>(["nodejs24.x", "nodejs22.x"])("%s", (runtime) => {
     });
   });
 
+  describe("a streamed response", () => {
+    const streaming = (body: string): Record<string, string> => ({
+      "index.mjs": `import { pipeline } from "node:stream/promises"; import { Readable } from "node:stream";
+        const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+        export const handler = awslambda.streamifyResponse(async (event, stream, context) => { ${body} });`,
+    });
+
+    test("arrives in parts, as it is written", async () => {
+      const { link } = await running(
+        streaming(
+          "stream.setContentType('text/plain'); for (const n of [1, 2, 3]) { stream.write('part ' + n + ';'); await later(30); } stream.end();",
+        ),
+      );
+      for (let n = 0; n < 3; n++) {
+        const { streamed, chunks, contentType, result } = await link.streamed(link.offer("{}"));
+        expect(streamed.toString()).toBe("part 1;part 2;part 3;");
+        expect(chunks.length).toBeGreaterThan(1);
+        expect(contentType).toBe("text/plain");
+        expect(result).toMatchObject({ streamed: true, reusable: true });
+        expect(result.functionError).toBeUndefined();
+      }
+    });
+
+    test("has its status and headers before its body", async () => {
+      const prelude = { statusCode: 201, headers: { "x-a": "b" } };
+      const { link } = await running(
+        streaming(`const out = awslambda.HttpResponseStream.from(stream, ${JSON.stringify(prelude)}); out.write("body"); out.end();`),
+      );
+      const { streamed, contentType } = await link.streamed(link.offer("{}"));
+      expect(streamed.toString()).toBe(`${JSON.stringify(prelude)}${"\0".repeat(8)}body`);
+      expect(contentType).toBe("application/vnd.awslambda.http-integration-response");
+    });
+
+    test("of 20 MB comes through whole", async () => {
+      const { link } = await running(
+        streaming(
+          "await pipeline(Readable.from((function* () { for (let n = 0; n < 320; n++) yield Buffer.alloc(65536, n); })()), stream);",
+        ),
+        { timeout: 60 },
+      );
+      const { streamed } = await link.streamed(link.offer("{}"));
+      expect(streamed.length).toBe(320 * 65_536);
+      for (let n = 0; n < 320; n++) expect(streamed[n * 65_536 + 1]).toBe(n % 256);
+    });
+
+    test("that an error ends early has the part before it and the error", async () => {
+      const { link } = await running(streaming("stream.write('before;'); await later(30); throw new RangeError('too late');"));
+      const { streamed, result, json } = await link.streamed(link.offer("{}"));
+      expect(streamed.toString()).toBe("before;");
+      expect(result).toMatchObject({ functionError: "Unhandled", errorType: "RangeError", streamed: true });
+      expect(json).toMatchObject({ errorType: "RangeError", errorMessage: "too late" });
+    });
+  });
+
   describe("logs", () => {
     test("carry the request's id and level, as text or as JSON", async () => {
       const source =
