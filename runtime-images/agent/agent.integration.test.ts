@@ -1,57 +1,14 @@
 /** The real agent with the real Python runtime client, against a gateway that speaks the protocol. */
 import { spawn } from "node:child_process";
-import { rm } from "node:fs/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Assignment } from "../../operator/src/api/environment-protocol.ts";
-import { type AgentProcess, type AgentProcessOptions, startAgent, until } from "./testing/agent-process.ts";
+import { until } from "./testing/agent-process.ts";
 import { memoryCgroup } from "./testing/cgroup.ts";
-import { type AgentLink, startTestGateway, type TestGateway } from "./testing/gateway.ts";
+import type { AgentLink } from "./testing/gateway.ts";
+import { agentHarness } from "./testing/harness.ts";
 import { assignmentOf, type TestFile, type TestPackage, zipOf } from "./testing/packages.ts";
-import { pythonRuntime } from "./testing/python-runtime.ts";
 
-let runtimeRoot: string;
-const gateways: TestGateway[] = [];
-const agents: AgentProcess[] = [];
-
-beforeAll(async () => {
-  runtimeRoot = await pythonRuntime();
-});
-afterEach(async () => {
-  await Promise.all(agents.splice(0).map((agent) => agent.stop()));
-  await Promise.all(gateways.splice(0).map((gateway) => gateway.kill()));
-});
-afterAll(async () => {
-  await rm(runtimeRoot, { recursive: true, force: true });
-});
-
-async function gatewayOf(...args: Parameters<typeof startTestGateway>): Promise<TestGateway> {
-  const gateway = await startTestGateway(...args);
-  gateways.push(gateway);
-  return gateway;
-}
-
-async function agentOf(options: Partial<AgentProcessOptions> & { gatewayPort: number }): Promise<AgentProcess> {
-  const agent = await startAgent({ runtimeRoot, ...options });
-  agents.push(agent);
-  return agent;
-}
-
-/** A gateway, an agent and a package, before the assignment. */
-async function unassigned(files: Record<string, TestFile>, options: Partial<AgentProcessOptions> = {}) {
-  const code = zipOf(files);
-  const gateway = await gatewayOf();
-  gateway.packages.set(code.sha256, code.bytes);
-  const agent = await agentOf({ gatewayPort: gateway.port, ...options });
-  return { gateway, agent, link: await gateway.agent(), code };
-}
-
-/** The same with the function in place. */
-async function running(source: string, over: Partial<Assignment> = {}, options: Partial<AgentProcessOptions> = {}) {
-  const parts = await unassigned({ "app.py": source }, options);
-  const { assigned, failed, body } = await parts.link.assign(assignmentOf(parts.code, over));
-  if (!assigned) throw new Error(`not assigned: ${JSON.stringify(failed)} ${body}\n${parts.agent.stdout}\n${parts.agent.stderr}`);
-  return { ...parts, assigned };
-}
+const { gatewayOf, agentOf, unassigned, running, forget } = agentHarness();
 
 const ECHO = "def handler(event, context):\n    return event\n";
 
@@ -238,24 +195,6 @@ def handler(event, context):
       await cgroup.remove();
     }
   });
-
-  test("and does not start again makes the environment unusable", async () => {
-    const { link, agent } = await running(
-      `
-import os, sys
-if os.path.exists("../mark"): raise RuntimeError("not twice")
-open("../mark", "w").close()
-def handler(event, context):
-    sys.exit(1)
-`,
-    );
-    expect((await link.invoke({})).result.errorType).toBe("Runtime.ExitError");
-    // Either the event that comes while it starts is answered with what went wrong, or nobody is and the gateway is told.
-    await link.take((f) => f.type === 10 && f.header.state === "failed", "the state failed");
-    const refused = link.offer("{}");
-    expect((await link.take((f) => f.type === 8, "busy")).header).toEqual({ requestId: refused });
-    await agent.output("INIT_REPORT");
-  });
 });
 
 describe("the time limit", () => {
@@ -328,41 +267,6 @@ def handler(event, context):
 });
 
 describe("the start of a function", () => {
-  test.each<[string, string, string, string, Partial<Assignment>]>([
-    ["that cannot be imported", "import missing_module\n", "Runtime.ImportModuleError", "No module named 'missing_module'", {}],
-    ["with a syntax error", "def handler(:\n", "Runtime.UserCodeSyntaxError", "Syntax error in module 'app'", {}],
-    ["without the handler", ECHO, "Runtime.HandlerNotFound", "Handler 'other' missing on module 'app'", { handler: "app.other" }],
-    ["with a handler that is no handler", ECHO, "Runtime.MalformedHandlerName", "Bad handler 'app'", { handler: "app" }],
-    ["that raises", "raise KeyError('no')\n", "KeyError", "'no'", {}],
-  ])("%s fails with Python's own error", async (_, source, errorType, message, over) => {
-    const { link, code, agent } = await unassigned({ "app.py": source });
-    const { failed, body } = await link.assign(assignmentOf(code, over));
-    expect(failed).toMatchObject({ kind: "initError", errorType, initDurationMs: expect.any(Number) });
-    expect(JSON.parse(body.toString())).toMatchObject({ errorType, errorMessage: expect.stringContaining(message) });
-    await agent.output(`INIT_REPORT Init Duration: `);
-    expect(await agent.output(errorType)).toContain(`\tPhase: init\tStatus: error\tError Type: ${errorType}`);
-  });
-
-  test("that ends the process fails with Runtime.ExitError", async () => {
-    const { link, code } = await unassigned({ "app.py": "import os\nos._exit(7)\n" });
-    const { failed, body } = await link.assign(assignmentOf(code));
-    expect(failed).toMatchObject({ kind: "initError", errorType: "Runtime.ExitError" });
-    expect(JSON.parse(body.toString())).toEqual({
-      errorType: "Runtime.ExitError",
-      errorMessage: "Error: Runtime exited with error: exit status 7",
-    });
-  });
-
-  test("that takes longer than ten seconds is tried again by the event, within its own limit", { timeout: 40_000 }, async () => {
-    const { link, assigned } = await running("import time\ntime.sleep(11)\ndef handler(event, context):\n    return 'slow but there'\n", {
-      timeout: 20,
-    });
-    expect(assigned.initDurationMs).toBeGreaterThanOrEqual(9_900);
-    const { result, json } = await link.invoke({});
-    expect(json).toBe("slow but there");
-    expect(result.durationMs).toBeGreaterThan(10_900);
-  });
-
   test("uses AWS_LAMBDA_EXEC_WRAPPER as Lambda does", async () => {
     const { link, code } = await unassigned({
       "app.py": "import os, sys\ndef handler(event, context):\n    return [os.environ['WRAPPED'], sys.flags.utf8_mode]\n",
@@ -394,7 +298,7 @@ describe("the start of a function", () => {
 
 describe("a package", () => {
   test("is unpacked with its folders, links and executable bits, and cannot be changed by accident", async () => {
-    const { link, gateway, code } = await unassigned({
+    const { agent, link, gateway, code } = await unassigned({
       "app.py": `
 import os, stat, subprocess
 def handler(event, context):
@@ -413,8 +317,7 @@ def handler(event, context):
       big: new Uint8Array(3_000_000).fill(7),
     });
     expect(await link.assign(assignmentOf(code))).toHaveProperty("assigned");
-    const folder = agents[0]?.folder ?? "";
-    expect((await link.invoke(folder)).json).toEqual({
+    expect((await link.invoke(agent.folder)).json).toEqual({
       run: "tool",
       link: ["v1", "data"],
       modes: ["0o444", "0o555", "0o555"],
@@ -489,7 +392,8 @@ def handler(event, context):
 `);
     const requestId = crypto.randomUUID();
     const { tail } = await link.invoke({}, { requestId, logTail: true });
-    const lines = tail.split("\n");
+    const [starting, ...lines] = tail.split("\n");
+    expect(starting).toBe("starting");
     expect(lines[0]).toBe(`START RequestId: ${requestId} Version: $LATEST`);
     expect(lines.slice(1, 3)).toEqual(["to stdout", "to stderr"]);
     expect(lines[3]).toMatch(new RegExp(`^\\[INFO\\]\\t.*Z\\t${requestId}\\ta record$`));
@@ -673,7 +577,7 @@ describe("gateways", () => {
     link.offer("0.3");
     const { port } = gateway;
     await gateway.kill();
-    gateways.splice(0);
+    forget(gateway);
     const again = await gatewayOf({ port });
     const next = await again.agent();
     expect(next.hello).toMatchObject({

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
   type AgentState,
   type Assignment,
+  type Credit,
   FrameError,
   FrameType,
   type Hello,
@@ -11,16 +12,16 @@ import {
   PROTOCOL_VERSION,
   type RoleToken,
 } from "../../../operator/src/api/environment-protocol.ts";
-import { type AssignOutcome, Environment, type EnvironmentOptions } from "./environment/environment.ts";
+import { type AssignOutcome, type Caller, Environment, type EnvironmentOptions } from "./environment/environment.ts";
 import type { Connection, ReceivedFrame } from "./gateways/connection.ts";
 import { Gateways } from "./gateways/gateways.ts";
-import { STATE_CHANGE_DELAY_MS } from "./limits.ts";
+import { LARGE_EVENT_BYTES, STATE_CHANGE_DELAY_MS } from "./limits.ts";
 import { describeError, type Log } from "./log.ts";
 import { fetchPackage } from "./package/fetch.ts";
 import { unpackPackage } from "./package/unpack.ts";
 import { RoleTokenFiles } from "./role-token.ts";
 import type { Settings } from "./settings.ts";
-import { checkAssignment, checkInvoke, checkRoleToken, checkShutdown } from "./validate.ts";
+import { checkAssignment, checkCredit, checkInvoke, checkRoleToken, checkShutdown } from "./validate.ts";
 
 export interface AgentOptions {
   settings: Settings;
@@ -46,6 +47,8 @@ export class Agent {
   #stateTimer: NodeJS.Timeout | undefined;
   /** The gateway whose frame changed the state last: it knows from the answer, which a late `stateChange` would contradict. */
   #cause: Connection | undefined;
+  /** The last event that was taken and who asked for it. */
+  #running: { from: Connection; requestId: string } | undefined;
   #lonelyTimer: NodeJS.Timeout | undefined;
   #ending = false;
 
@@ -74,6 +77,7 @@ export class Agent {
       random: options.random,
       hello: () => this.#hello(),
       onFrame: (from, frame) => this.#onFrame(from, frame),
+      onLost: (connection) => this.#onLost(connection),
       onCount: (connected) => this.#onCount(connected),
     });
   }
@@ -116,6 +120,9 @@ export class Agent {
       case FrameType.assign:
         void this.#assign(from, checkAssignment(frame.header));
         break;
+      case FrameType.credit:
+        this.#credit(from, checkCredit(frame.header));
+        break;
       case FrameType.roleToken:
         void this.#renewRoleToken(checkRoleToken(frame.header));
         break;
@@ -128,17 +135,44 @@ export class Agent {
   }
 
   #invoke(from: Connection, invoke: Invoke, payload: Uint8Array): void {
-    const size = payload.length;
-    const taken = this.#environment.invoke(invoke, payload, (result, body) => {
-      // The gateway that asked is gone: its caller has got an error already, and nobody else may have the answer.
-      const bytes = body.reduce((sum, piece) => sum + piece.length, size);
-      if (!from.send({ type: FrameType.result, header: result }, body, () => this.#options.relieve(bytes)))
-        this.#options.log.warn("the result of an event had nobody to go to: the connection to its gateway is lost", {
-          requestId: invoke.requestId,
-        });
-    });
-    if (taken) this.#cause = from;
-    else from.send({ type: FrameType.busy, header: { requestId: invoke.requestId } });
+    const { requestId } = invoke;
+    if (!this.#environment.invoke(invoke, payload, this.#caller(from, requestId, payload.length))) {
+      from.send({ type: FrameType.busy, header: { requestId } });
+      return;
+    }
+    this.#cause = from;
+    this.#running = { from, requestId };
+  }
+
+  /** @param size bytes of the payload */
+  #caller(from: Connection, requestId: string, size: number): Caller {
+    const { relieve, log } = this.#options;
+    let streamed = 0;
+    return {
+      chunk: (bytes, contentType) => {
+        const header = { requestId, ...(contentType === undefined ? {} : { contentType }) };
+        from.send({ type: FrameType.responseChunk, header }, [bytes]);
+        streamed += bytes.length;
+        if (streamed < LARGE_EVENT_BYTES) return;
+        // A long response is many large events.
+        relieve(streamed);
+        streamed = 0;
+      },
+      result: (result, body) => {
+        const bytes = body.reduce((sum, piece) => sum + piece.length, size);
+        // The gateway that asked is gone: its caller has got an error already, and nobody else may have the answer.
+        if (!from.send({ type: FrameType.result, header: result }, body, () => relieve(bytes)))
+          log.warn("the result of an event had nobody to go to: the connection to its gateway is lost", { requestId });
+      },
+    };
+  }
+
+  #credit(from: Connection, { requestId, bytes }: Credit): void {
+    if (this.#running?.from === from) this.#environment.credit(requestId, bytes);
+  }
+
+  #onLost(connection: Connection): void {
+    if (this.#running?.from === connection) this.#environment.callerLost(this.#running.requestId);
   }
 
   async #assign(from: Connection, assignment: Assignment): Promise<void> {
@@ -219,5 +253,5 @@ export class Agent {
 
 function sendOutcome(to: Connection, outcome: AssignOutcome): void {
   if ("assigned" in outcome) to.send({ type: FrameType.assigned, header: outcome.assigned });
-  else to.send({ type: FrameType.assignmentFailed, header: outcome.failed }, outcome.body);
+  else to.send({ type: FrameType.assignmentFailed, header: outcome.failed });
 }

@@ -6,6 +6,9 @@ export const MAX_RESPONSE_BYTES = 6_291_556;
 /** Largest header block of the Runtime API: AWS's clients send an X-Ray cause of up to 1 MiB in one header. */
 export const MAX_REQUEST_HEADER_BYTES = 2 * 1024 * 1024;
 
+/** Connections of the runtime that are served at once. AWS's clients keep one or two; a function that opens more takes none of the agent's. */
+export const MAX_RUNTIME_CONNECTIONS = 64;
+
 /** Lambda's limit of the init phase on demand; with provisioned concurrency it is the longest time-out (guide, "Lambda runtime environment"). */
 export const INIT_LIMIT_MS = { "on-demand": 10_000, "provisioned-concurrency": 900_000 } as const;
 
@@ -14,6 +17,12 @@ export const INIT_LIMIT_MS = { "on-demand": 10_000, "provisioned-concurrency": 9
  * continue (about 0.1 ms of scheduling each), and background work of the function gets no more than this for nothing.
  */
 export const FREEZE_DELAY_MS = 5;
+
+/** Open files of each process of a function (guide, "Lambda quotas"). */
+export const MAX_OPEN_FILES = 1_024;
+
+/** Attempts to start a runtime while the processes of the former one hold what a new one needs, and the pause between them. */
+export const SPAWN_RETRY = { attempts: 50, pauseMs: 100 } as const;
 
 /** How long what a runtime had already sent before it exited may take to arrive on loopback. */
 export const SETTLE_MS = 250;

@@ -75,8 +75,11 @@ export class AgentLink {
     const look = (): void => {
       const index = this.received.findIndex(matches);
       const [frame] = index < 0 ? [] : this.received.splice(index, 1);
-      if (frame) resolve(frame);
-      else if (this.socket.readyState === this.socket.CLOSED)
+      if (frame) {
+        // At once: the next frame may be here before whoever waits for this one runs.
+        this.#waiters.delete(look);
+        resolve(frame);
+      } else if (this.socket.readyState === this.socket.CLOSED)
         reject(new Error(`${what} did not come: the agent has closed the connection`));
     };
     this.#waiters.add(look);

@@ -4,10 +4,12 @@
  * The runtime goes through these phases; an event can be taken in all but `failed` and waits until the runtime is `ready`:
  *
  *     down ─start→ starting ─next→ ready ─event→ running ─response→ finishing ─next→ ready
- *                     │                              └─time-out, exit→ stopping ─→ starting
- *                     └─error, exit→ failed          (a start that takes too long goes back to down and is tried again by the
- *                                                     next event, within that event's own limit, as Lambda does)
+ *       ↑─error, exit─┘                              └─time-out, exit→ stopping ─→ starting
+ *
+ * A start that fails or takes too long is tried again by the next event, within that event's own limit: Lambda does so, in the
+ * same environment, for as long as somebody invokes it.
  */
+import { existsSync } from "node:fs";
 import type {
   AgentState,
   Assigned,
@@ -16,25 +18,44 @@ import type {
   Invoke,
   Result,
 } from "../../../../operator/src/api/environment-protocol.ts";
+import { MAX_STREAMED, STREAM_WINDOW } from "../../../../operator/src/api/environment-protocol.ts";
 import { billedDurationMs, type Failure, type Usage } from "../../../../operator/src/domain/billing.ts";
 import { FREEZE_DELAY_MS, INIT_LIMIT_MS, MEMORY_SAMPLE_MS, SETTLE_MS } from "../limits.ts";
 import type { FunctionLog } from "../logs/function-log.ts";
 import { PlatformRecords } from "../logs/records.ts";
 import { packageFailure } from "../package/package-error.ts";
+import { ResponseStream, type StreamEnd, type StreamSource } from "../runtime-api/response-stream.ts";
 import { RuntimeApi } from "../runtime-api/server.ts";
-import { type Exit, errorBody, exited, notStarted, type PlatformError, RESPONSE_TOO_LARGE, timedOut } from "./failures.ts";
+import { entrypointProblem, readProgram } from "./entrypoint.ts";
+import {
+  type Exit,
+  errorBody,
+  exited,
+  INVALID_RESPONSE_MODE,
+  notStarted,
+  type PlatformError,
+  RESPONSE_TOO_LARGE,
+  streamTooLarge,
+  timedOut,
+  truncated,
+} from "./failures.ts";
 import { toMib } from "./memory.ts";
 import type { Processes } from "./processes.ts";
 import { RuntimeProcess } from "./runtime-process.ts";
-import { runtimeVariables } from "./variables.ts";
+import { isProvided, runtimeVariables } from "./variables.ts";
 
 type Phase = "down" | "starting" | "ready" | "running" | "finishing" | "stopping" | "failed";
 
-/** How an assignment went. A body is Lambda's error object. */
-export type AssignOutcome = { assigned: Assigned } | { failed: AssignmentFailed; body: Uint8Array[] };
+/** How an assignment went. */
+export type AssignOutcome = { assigned: Assigned } | { failed: AssignmentFailed };
 
-/** Takes the end of an event. The body is in pieces. */
-export type Respond = (result: Result, body: Uint8Array[]) => void;
+/** Whoever waits for an event's answer. */
+export interface Caller {
+  /** Takes a part of a streamed response; the content type comes with the first one. */
+  chunk(bytes: Uint8Array, contentType: string | undefined): void;
+  /** Takes the end of the event. The body is in pieces. */
+  result(result: Result, body: Uint8Array[]): void;
+}
 
 export interface EnvironmentOptions {
   runtime: string;
@@ -59,7 +80,11 @@ export interface EnvironmentOptions {
 interface TakenEvent {
   invoke: Invoke;
   payload: Uint8Array;
-  respond: Respond;
+  caller: Caller;
+  /** Whether its START was written: after a start of the runtime that it had to wait for. */
+  announced: boolean;
+  /** Set as soon as the runtime streams its response. */
+  stream: ResponseStream | undefined;
   /** When its time began, on the monotonic clock; set when it is handed over, or on arrival if the runtime had to be started for it. */
   startedAt: number | undefined;
   /** The same as an end in epoch milliseconds. */
@@ -96,6 +121,8 @@ export class Environment {
   #maxMemoryBytes = 0;
   #initTimer: NodeJS.Timeout | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;
+  /** Runs while it is open whether a streamed response broke off because its runtime has ended. */
+  #brokenTimer: NodeJS.Timeout | undefined;
   #freezeTimer: NodeJS.Timeout | undefined;
   #memoryTimer: NodeJS.Timeout | undefined;
 
@@ -106,9 +133,10 @@ export class Environment {
     this.#api = new RuntimeApi({
       ready: () => this.#onReady(),
       response: (body) => this.#onResponse(body),
+      stream: (source) => this.#onStream(source),
       error: (errorType, body) => this.#onResponse(body, { errorType }),
-      tooLarge: () =>
-        this.#onResponse([errorBody(RESPONSE_TOO_LARGE)], { errorType: RESPONSE_TOO_LARGE.errorType, platform: RESPONSE_TOO_LARGE }),
+      invalidMode: () => this.#onPlatformError(INVALID_RESPONSE_MODE),
+      tooLarge: () => this.#onPlatformError(RESPONSE_TOO_LARGE),
       initError: (errorType, body) => this.#onInitFailed(errorType, body),
     });
   }
@@ -148,7 +176,7 @@ export class Environment {
     } catch (error) {
       this.#phase = "failed";
       const { errorType, message } = packageFailure(error);
-      this.#settleAssignment({ failed: { assignmentId: assignment.assignmentId, kind: "package", errorType, message }, body: [] });
+      this.#settleAssignment({ failed: { assignmentId: assignment.assignmentId, kind: "package", errorType, message } });
       this.#setState("failed");
       return await promise;
     }
@@ -160,13 +188,12 @@ export class Environment {
    * Takes an event.
    * @returns false when it cannot: nothing is assigned yet, another event is running, or the environment is done for
    */
-  invoke(invoke: Invoke, payload: Uint8Array, respond: Respond): boolean {
+  invoke(invoke: Invoke, payload: Uint8Array, caller: Caller): boolean {
     const unable = this.#event || this.#assigning || this.#draining || this.#assignment === undefined || this.#phase === "failed";
     if (unable || this.#state === "failed" || this.#state === "unassigned") return false;
-    this.#event = { invoke, payload, respond, startedAt: undefined, deadlineMs: 0 };
+    this.#event = { invoke, payload, caller, announced: false, stream: undefined, startedAt: undefined, deadlineMs: 0 };
     this.#setState("busy");
     this.#log.beginEvent(invoke.requestId, invoke.logTail);
-    this.#log.platform(this.#records.start(invoke.requestId, this.#assignment?.version ?? ""));
     switch (this.#phase) {
       case "ready":
         // A runtime that has ended, while its last words are still read, takes nothing.
@@ -185,14 +212,26 @@ export class Environment {
     return true;
   }
 
+  /** The caller has taken so many bytes of the streamed response. Of an event that is over it means nothing. */
+  credit(requestId: string, bytes: number): void {
+    if (this.#event?.invoke.requestId === requestId) this.#event.stream?.credit(bytes);
+  }
+
+  /** The caller is gone: the event goes on, and what it streams is dropped. */
+  callerLost(requestId: string): void {
+    if (this.#event?.invoke.requestId === requestId) this.#event.stream?.discard();
+  }
+
   /** Takes no further event; resolves when the running one was answered and the runtime is killed. */
   async drain(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#draining = resolve;
     if (this.#event === undefined) resolve();
     await promise;
-    for (const timer of [this.#initTimer, this.#deadlineTimer, this.#freezeTimer, this.#memoryTimer]) clearTimeout(timer);
+    const timers = [this.#initTimer, this.#deadlineTimer, this.#brokenTimer, this.#freezeTimer, this.#memoryTimer];
+    for (const timer of timers) clearTimeout(timer);
     this.#phase = "failed";
+    this.#process?.cancel();
     this.#log.catchUp();
     this.#killProcesses();
     this.#api.close();
@@ -207,6 +246,11 @@ export class Environment {
     this.#phase = "starting";
     this.#startedAt = this.#options.monotonic();
     this.#api.reset();
+    const problem = isProvided(runtime) ? providedProblem(taskRoot) : undefined;
+    if (problem !== undefined) {
+      this.#onNotStarted(problem);
+      return;
+    }
     const started: RuntimeProcess = new RuntimeProcess({
       runtimeRoot,
       taskRoot,
@@ -215,8 +259,9 @@ export class Environment {
       variables: runtimeVariables({ assignment, runtime, runtimeApi: this.#apiAddress, taskRoot, runtimeRoot, inherited }),
       onExit: (exit) => void this.#onExit(started, exit),
       onStartError: (error) => {
-        const failure = notStarted(this.#event?.invoke.requestId, error.message);
-        this.#onInitFailed(failure.errorType, [errorBody(failure)], failure);
+        this.#options.onNote("the runtime could not be started", { error: error.message });
+        this.#process = undefined;
+        this.#onNotStarted(`fork/exec ${runtimeRoot}/bootstrap: ${"code" in error ? error.code : error.message}`);
       },
     });
     this.#process = started;
@@ -233,6 +278,7 @@ export class Environment {
     this.#killProcesses();
     this.#log.catchUp();
     this.#api.reset();
+    if (this.#process?.cancel()) this.#process = undefined;
     if (this.#process === undefined) this.#stopped();
   }
 
@@ -244,6 +290,7 @@ export class Environment {
   async #onExit(process: RuntimeProcess, exit: Exit): Promise<void> {
     if (process !== this.#process) return;
     this.#process = undefined;
+    clearTimeout(this.#brokenTimer);
     if (this.#phase === "failed") return;
     if (this.#phase === "stopping") {
       this.#stopped();
@@ -296,23 +343,27 @@ export class Environment {
     this.#setState("assigned");
   }
 
-  /** @param platform set when it was not the runtime that told */
+  /**
+   * A start has failed. The event that waits for it is answered with why; where none does, the next one tries again.
+   * @param platform set when it was not the runtime that told
+   */
   #onInitFailed(errorType: string, body: Uint8Array[], platform?: PlatformError): void {
     if (this.#phase !== "starting") return;
     const durationMs = this.#options.monotonic() - this.#startedAt;
     clearTimeout(this.#initTimer);
-    this.#phase = "failed";
-    this.#noteMemory();
-    this.#log.catchUp();
-    this.#killProcesses();
-    this.#log.platform(this.#records.initReport(durationMs, this.#event ? "invoke" : "init", { status: "error", errorType }));
-    const message = platform?.message ?? "The function's code or its runtime failed to start.";
-    this.#settleAssignment({
-      failed: { assignmentId: this.assignmentId ?? "", kind: "initError", errorType, message, initDurationMs: durationMs },
-      body,
-    });
-    if (this.#event) this.#complete(this.#event, body, platform ? { errorType, platform } : { errorType });
-    this.#setState("failed");
+    const event = this.#event;
+    // Not started again before somebody asks for it: one that always fails would never stop being started.
+    this.#event = undefined;
+    this.#kill(false);
+    this.#log.platform(this.#records.initReport(durationMs, event ? "invoke" : "init", { status: "error", errorType }));
+    this.#settleAssignment({ assigned: { assignmentId: this.assignmentId ?? "", initDurationMs: durationMs } });
+    if (event) this.#complete(event, body, platform ? { errorType, platform } : { errorType });
+    else this.#setState("assigned");
+  }
+
+  #onNotStarted(reason: string): void {
+    const failure = notStarted(this.#event?.invoke.requestId, reason);
+    this.#onInitFailed(failure.errorType, [errorBody(failure)], failure);
   }
 
   #settleAssignment(outcome: AssignOutcome): void {
@@ -333,8 +384,12 @@ export class Environment {
         this.#settleAssignment({ assigned: { assignmentId: this.assignmentId ?? "", initDurationMs: durationMs } });
         this.#setState("assigned");
       }
-    } else if (this.#phase === "finishing") clearTimeout(this.#deadlineTimer);
-    else return;
+    } else {
+      // It goes on after a response that broke off.
+      if (this.#phase === "running" && this.#event?.stream) this.#onTruncated();
+      if (this.#phase !== "finishing") return;
+      clearTimeout(this.#deadlineTimer);
+    }
     this.#phase = "ready";
     if (this.#event) this.#handOver(this.#event);
     else this.#freezeTimer = setTimeout(() => this.#freeze(), FREEZE_DELAY_MS);
@@ -343,6 +398,7 @@ export class Environment {
   #handOver(event: TakenEvent): void {
     clearTimeout(this.#freezeTimer);
     if (event.startedAt === undefined) this.#beginTime(event);
+    this.#announce(event);
     this.#phase = "running";
     const { requestId, invokedFunctionArn, traceId, clientContext, cognitoIdentity } = event.invoke;
     this.#api.deliver({
@@ -357,6 +413,12 @@ export class Environment {
     // After the event was sent, so that the runtime wakes up once and finds it.
     this.#stayAwake();
     this.#memoryTimer = setInterval(() => this.#process?.memory?.sample(), MEMORY_SAMPLE_MS);
+  }
+
+  #announce(event: TakenEvent): void {
+    if (event.announced) return;
+    event.announced = true;
+    this.#log.platform(this.#records.start(event.invoke.requestId, this.#assignment?.version ?? ""));
   }
 
   #beginTime(event: TakenEvent): void {
@@ -374,6 +436,46 @@ export class Environment {
     this.#complete(event, body, ending);
   }
 
+  /** Ends the event with the platform's own error. */
+  #onPlatformError(error: PlatformError): void {
+    this.#onResponse([errorBody(error)], { errorType: error.errorType, platform: error });
+  }
+
+  #onStream(source: StreamSource): ResponseStream {
+    const event = this.#event;
+    const stream: ResponseStream = new ResponseStream({
+      source,
+      window: STREAM_WINDOW,
+      max: MAX_STREAMED,
+      send: (bytes, first) => event?.caller.chunk(bytes, first ? source.contentType : undefined),
+      onEnd: (end) => this.#onStreamEnd(end),
+    });
+    if (event) event.stream = stream;
+    else stream.discard();
+    return stream;
+  }
+
+  #onStreamEnd(end: StreamEnd): void {
+    switch (end.how) {
+      case "complete":
+        this.#onResponse([]);
+        break;
+      case "tooLarge":
+        this.#onPlatformError(streamTooLarge(MAX_STREAMED));
+        break;
+      case "error":
+        this.#onResponse([end.body ?? errorBody({ errorType: end.errorType, message: "" })], { errorType: end.errorType });
+        break;
+      case "broken":
+        // The runtime has ended, most often; its end says more.
+        this.#brokenTimer = setTimeout(() => this.#onTruncated(), SETTLE_MS);
+    }
+  }
+
+  #onTruncated(): void {
+    if (this.#event) this.#onPlatformError(truncated(this.#event.invoke.requestId));
+  }
+
   #onDeadline(): void {
     const event = this.#event;
     const timeout = this.#assignment?.timeout ?? 0;
@@ -385,6 +487,7 @@ export class Environment {
       return;
     }
     const failure = timedOut(event.invoke.requestId, timeout);
+    const initDurationMs = this.#phase === "starting" ? this.#options.monotonic() - this.#startedAt : undefined;
     // Ended before it is answered: nothing of it runs on beside the next event, nor writes to its log.
     const ending = { errorType: failure.errorType, platform: failure };
     if (this.#phase !== "stopping") {
@@ -392,11 +495,15 @@ export class Environment {
       this.#event = undefined;
       this.#kill(true);
     }
+    if (initDurationMs !== undefined) this.#log.platform(this.#records.initReport(initDurationMs, "invoke", { status: "timeout" }));
     this.#complete(event, [errorBody(failure)], ending);
   }
 
   #complete(event: TakenEvent, body: Uint8Array[], ending?: Ending): void {
-    const { invoke } = event;
+    const { invoke, caller, stream } = event;
+    clearTimeout(this.#brokenTimer);
+    stream?.abort();
+    this.#announce(event);
     const timeout = ending?.errorType === "Sandbox.Timedout" && ending.platform !== undefined;
     const limitMs = (this.#assignment?.timeout ?? 0) * 1000;
     const usage: Usage = {
@@ -414,18 +521,19 @@ export class Environment {
       requestId: invoke.requestId,
       ...(ending ? { functionError: "Unhandled", errorType: ending.errorType } : {}),
       billedMs: billedDurationMs(usage),
+      ...(stream?.started ? { streamed: true } : {}),
       reusable: this.#phase !== "failed" && this.#draining === undefined,
       ...resultUsage(usage),
     };
     const failure: Failure | undefined = ending?.platform && { status: timeout ? "timeout" : "error", errorType: ending.errorType };
     // A caller that does not want the log does not wait for it.
-    if (!invoke.logTail) event.respond(result, body);
+    if (!invoke.logTail) caller.result(result, body);
     this.#log.catchUp();
     const why = ending?.platform && this.#records.failure(invoke.requestId, ending.platform.errorType, ending.platform.message);
     if (why !== undefined) this.#log.platform(why);
     this.#log.platform(this.#records.report(invoke.requestId, usage, failure));
     const logTail = this.#log.takeTail();
-    if (invoke.logTail) event.respond(logTail === undefined ? result : { ...result, logTail }, body);
+    if (invoke.logTail) caller.result(logTail === undefined ? result : { ...result, logTail }, body);
     if (this.#phase !== "failed") this.#setState("assigned");
     this.#draining?.();
   }
@@ -469,6 +577,11 @@ export class Environment {
     this.#state = state;
     this.#options.onState(state);
   }
+}
+
+/** Why a function of a provided runtime cannot be started, if that is so (guide, "OS-only runtimes"). */
+function providedProblem(taskRoot: string): string | undefined {
+  return entrypointProblem([readProgram(`${taskRoot}/bootstrap`), readProgram("/opt/bootstrap")], process.arch, existsSync);
 }
 
 function resultUsage(usage: Usage): Pick<Result, "durationMs" | "initDurationMs" | "maxMemoryMb"> {

@@ -60,6 +60,21 @@ export const RESPONSE_TOO_LARGE: PlatformError = {
   message: `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`,
 };
 
+/** The limit of a streamed response. */
+export function streamTooLarge(maxBytes: number): PlatformError {
+  return { ...RESPONSE_TOO_LARGE, message: `Response payload size exceeded maximum allowed payload size (${maxBytes} bytes).` };
+}
+
+/** A streamed response whose connection broke, though its runtime lives (the emulator's type and words). */
+export function truncated(requestId: string): PlatformError {
+  return { errorType: "Runtime.TruncatedResponse", message: `${prefix(requestId)}HTTP request detected as truncated` };
+}
+
+export const INVALID_RESPONSE_MODE: PlatformError = {
+  errorType: "Runtime.InvalidResponseModeHeader",
+  message: "Invalid function response mode",
+};
+
 /** The body that a caller gets. */
 export function errorBody(error: PlatformError): Uint8Array {
   return Buffer.from(JSON.stringify({ errorType: error.errorType, errorMessage: error.message }));

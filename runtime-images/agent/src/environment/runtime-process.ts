@@ -1,7 +1,8 @@
 /** One run of the runtime: the process that `bootstrap` starts. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { MAX_OPEN_FILES, SPAWN_RETRY } from "../limits.ts";
 import type { Exit } from "./failures.ts";
 import { MemoryMeter, oomKills } from "./memory.ts";
 
@@ -20,31 +21,74 @@ export interface RuntimeProcessOptions {
 /** Highest there is: on a memory overrun the runtime dies, not the agent (proc_pid_oom_score_adj(5)). */
 const OOM_SCORE_FIRST_TO_GO = "1000";
 
+/** Node cannot set limits. Unlike a shell this passes the environment on as it is; it costs 0.6 ms of a start, as a shell does. */
+const PRLIMIT = "/usr/bin/prlimit";
+
+/** What a start can fail with because of the processes that came before, which are on their way out (fork(2), execve(2)). */
+const TRANSIENT: readonly unknown[] = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"];
+
 export class RuntimeProcess {
-  readonly memory: MemoryMeter | undefined;
-  readonly #child: ChildProcess;
+  memory: MemoryMeter | undefined;
+  readonly #options: RuntimeProcessOptions;
+  readonly #killsBefore: number;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(options: RuntimeProcessOptions) {
-    const killsBefore = oomKills(options.cgroupRoot);
-    this.#child = spawn(join(options.runtimeRoot, "bootstrap"), [], {
-      cwd: options.taskRoot,
-      env: options.variables,
-      stdio: ["ignore", options.outputFd, options.outputFd],
+    this.#options = options;
+    this.#killsBefore = oomKills(options.cgroupRoot);
+    this.#start(1);
+  }
+
+  /** Gives up a start that has not succeeded yet. @returns false when there is a process, whose end will be told */
+  cancel(): boolean {
+    if (this.#retry === undefined) return false;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    return true;
+  }
+
+  #start(attempt: number): void {
+    this.#retry = undefined;
+    const failed = (error: Error): void => {
+      if (attempt < SPAWN_RETRY.attempts && "code" in error && TRANSIENT.includes(error.code))
+        this.#retry = setTimeout(() => this.#start(attempt + 1), SPAWN_RETRY.pauseMs);
+      else this.#options.onStartError(error);
+    };
+    try {
+      const child = this.#spawn();
+      child.once("error", failed);
+      if (child.pid !== undefined) this.#watch(child, child.pid);
+    } catch (error) {
+      // Some failures are thrown, others emitted. Like an event, it comes after the constructor's end.
+      process.nextTick(failed, error);
+    }
+  }
+
+  #spawn(): ChildProcess {
+    const { runtimeRoot, taskRoot, variables, outputFd } = this.#options;
+    const bootstrap = join(runtimeRoot, "bootstrap");
+    // An image of somebody else's may lack it; the container's own limit holds then.
+    const limited = existsSync(PRLIMIT);
+    return spawn(limited ? PRLIMIT : bootstrap, limited ? [`--nofile=${MAX_OPEN_FILES}:${MAX_OPEN_FILES}`, "--", bootstrap] : [], {
+      cwd: taskRoot,
+      env: variables,
+      stdio: ["ignore", outputFd, outputFd],
       // A group and session of its own, so that a signal to the runtime's group never means the agent.
       detached: true,
     });
-    this.#child.once("error", options.onStartError);
-    const { pid } = this.#child;
-    if (pid === undefined) return;
+  }
+
+  #watch(child: ChildProcess, pid: number): void {
+    const { cgroupRoot, onExit } = this.#options;
     this.memory = new MemoryMeter(pid);
     try {
       writeFileSync(`/proc/${pid}/oom_score_adj`, OOM_SCORE_FIRST_TO_GO);
     } catch {
       // It has ended already.
     }
-    this.#child.once("exit", (code, signal) => {
+    child.once("exit", (code, signal) => {
       this.memory?.close();
-      options.onExit({ code, signal, outOfMemory: signal === "SIGKILL" && oomKills(options.cgroupRoot) > killsBefore });
+      onExit({ code, signal, outOfMemory: signal === "SIGKILL" && oomKills(cgroupRoot) > this.#killsBefore });
     });
   }
 }

@@ -21,6 +21,8 @@ export interface GatewaysOptions {
   hello: () => Omit<Hello, "token">;
   /** Acts on any frame but `welcome`; may throw FrameError. */
   onFrame: (from: Connection, frame: ReceivedFrame) => void;
+  /** A connection has ended. */
+  onLost: (connection: Connection) => void;
   /** The number of gateways that have accepted this agent has changed. */
   onCount: (connected: number) => void;
 }
@@ -149,7 +151,10 @@ export class Gateways {
           if (frame.type === FrameType.welcome) this.#welcome(peer, checkWelcome(frame.header).members);
           else this.#options.onFrame(connection, frame);
         },
-        onClosed: (code, reason) => this.#closed(address, peer, code, reason),
+        onClosed: (code, reason) => {
+          this.#options.onLost(connection);
+          this.#closed(address, peer, code, reason);
+        },
       },
     );
     peer.connection = connection;

@@ -43,7 +43,8 @@ export class FunctionLog {
   #records: PlatformRecords | undefined;
   #requestId: string | undefined;
   #prefix = Buffer.from("init\t");
-  #tail: LogTail | undefined;
+  /** The first event's tail begins with the start of the runtime, as on Lambda. */
+  #tail: LogTail | undefined = new LogTail(LOG_TAIL_BYTES);
 
   constructor(options: FunctionLogOptions) {
     this.#sink = options.sink;
@@ -67,9 +68,10 @@ export class FunctionLog {
   /** From here on lines belong to this event. What the former one left unread in the pipe counts as this one's, as on Lambda. */
   beginEvent(requestId: string, withTail: boolean): void {
     this.#splitter.flush();
+    const ofStart = this.#requestId === undefined ? this.#tail : undefined;
     this.#requestId = requestId;
     this.#prefix = Buffer.from(`${requestId}\t`);
-    this.#tail = withTail ? new LogTail(LOG_TAIL_BYTES) : undefined;
+    this.#tail = withTail ? (ofStart ?? new LogTail(LOG_TAIL_BYTES)) : undefined;
   }
 
   /** Reads what the runtime has written until now; a line without an end counts as one. */

@@ -2,6 +2,7 @@
 import { Agent, type IncomingHttpHeaders, request } from "node:http";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ResponseStream } from "./response-stream.ts";
 import { type DeliveredEvent, RuntimeApi } from "./server.ts";
 
 const BASE = "/2018-06-01/runtime";
@@ -18,6 +19,15 @@ beforeEach(async () => {
     ready: () => told.push("ready"),
     response: (body) => told.push(`response ${text(body)}`),
     error: (type, body) => told.push(`error ${type} ${text(body)}`),
+    stream: (source) =>
+      new ResponseStream({
+        source,
+        window: 1000,
+        max: 2000,
+        send: (bytes) => told.push(`stream ${source.contentType} ${Buffer.from(bytes)}`),
+        onEnd: (end) => told.push(`end ${end.how}${end.how === "error" ? ` ${end.errorType} ${end.body}` : ""}`),
+      }),
+    invalidMode: () => told.push("invalid mode"),
     tooLarge: () => told.push("too large"),
     initError: (type, body) => told.push(`initError ${type} ${text(body)}`),
   });

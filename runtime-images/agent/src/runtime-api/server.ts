@@ -1,10 +1,12 @@
 /** The Runtime API on loopback: HTTP around the transition function of state.ts. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { MAX_STREAMED } from "../../../../operator/src/api/environment-protocol.ts";
 import { http } from "../builtins.ts";
-import { MAX_REQUEST_HEADER_BYTES, MAX_RESPONSE_BYTES } from "../limits.ts";
+import { MAX_REQUEST_HEADER_BYTES, MAX_RESPONSE_BYTES, MAX_RUNTIME_CONNECTIONS } from "../limits.ts";
+import type { ResponseStream, StreamEnd, StreamSource } from "./response-stream.ts";
 import { type Call, route } from "./routes.ts";
-import { broken, decide, type Refusal, type RuntimeState, received } from "./state.ts";
+import { broken, decide, INVALID_RESPONSE_MODE, type Refusal, type RuntimeState, received, tooLarge } from "./state.ts";
 
 /** An event on its way to the runtime. */
 export interface DeliveredEvent {
@@ -23,14 +25,20 @@ export interface RuntimeApiHandler {
   /** The runtime waits for an event. */
   ready(): void;
   response(body: Uint8Array[]): void;
+  /** The runtime streams its response. */
+  stream(source: StreamSource): ResponseStream;
   /** The response, or the error, was over {@link MAX_RESPONSE_BYTES}. */
   tooLarge(): void;
+  /** The response has a mode that there is not; its body is not read. */
+  invalidMode(): void;
   error(errorType: string, body: Uint8Array[]): void;
   initError(errorType: string, body: Uint8Array[]): void;
 }
 
 const NOTHING = new Uint8Array();
 const OK = '{"status":"OK"}\n';
+const MODE_HEADER = "lambda-runtime-function-response-mode";
+const ERROR_BODY_TRAILER = "lambda-runtime-function-error-body";
 const ERROR_TYPE_HEADER = "lambda-runtime-function-error-type";
 
 /** Error types are metrics labels later on: anything odd becomes one known value. */
@@ -60,6 +68,7 @@ export class RuntimeApi {
     this.#server.requestTimeout = 0;
     this.#server.headersTimeout = 0;
     this.#server.keepAliveTimeout = 0;
+    this.#server.maxConnections = MAX_RUNTIME_CONNECTIONS;
     this.#server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => {
@@ -139,8 +148,51 @@ export class RuntimeApi {
         this.#wait(response);
         break;
       case "receive":
-        this.#receive(request, response, target.call);
+        if (target.call === "response" && request.headers[MODE_HEADER] !== undefined) this.#receiveInMode(request, response);
+        else this.#receive(request, response, target.call);
     }
+  }
+
+  #receiveInMode(request: IncomingMessage, response: ServerResponse): void {
+    switch (request.headers[MODE_HEADER]) {
+      case "streaming":
+        this.#stream(request, response);
+        break;
+      case "buffered":
+        this.#receive(request, response, "response");
+        break;
+      default:
+        this.#state = received(this.#state);
+        request.resume();
+        this.#handler.invalidMode();
+        refuse(response, INVALID_RESPONSE_MODE);
+    }
+  }
+
+  #stream(request: IncomingMessage, response: ServerResponse): void {
+    const event = this.#event;
+    const run = this.#run;
+    const stream = this.#handler.stream({
+      contentType: request.headers["content-type"],
+      pause: () => request.pause(),
+      resume: () => request.resume(),
+    });
+    request.on("data", (chunk: Buffer) => stream.push(chunk));
+    request.once("close", () => {
+      if (request.complete || run !== this.#run) return;
+      this.#state = received(this.#state);
+      stream.end({ how: "broken" });
+    });
+    request.once("end", () => {
+      if (!request.complete || run !== this.#run) return;
+      stream.end(lateError(request), () => {
+        if (run !== this.#run) return;
+        this.#state = received(this.#state);
+        if (event) event.payload = NOTHING;
+        if (stream.tooLarge) refuse(response, tooLarge(MAX_STREAMED));
+        else accept(response);
+      });
+    });
   }
 
   #wait(response: ServerResponse): void {
@@ -183,11 +235,7 @@ export class RuntimeApi {
       chunks = [];
       if (event) event.payload = NOTHING;
       if (size > MAX_RESPONSE_BYTES) {
-        refuse(response, {
-          status: 413,
-          errorType: "RequestEntityTooLarge",
-          errorMessage: `Exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`,
-        });
+        refuse(response, tooLarge(MAX_RESPONSE_BYTES));
         if (call === "initError") this.#handler.initError(errorTypeOf(request, []), []);
         else this.#handler.tooLarge();
         return;
@@ -196,9 +244,17 @@ export class RuntimeApi {
       if (call === "response") this.#handler.response(body);
       else if (call === "error") this.#handler.error(errorTypeOf(request, body), body);
       else this.#handler.initError(errorTypeOf(request, body), body);
-      response.writeHead(202, { "Content-Type": "application/json", "Content-Length": OK.length }).end(OK);
+      accept(response);
     });
   }
+}
+
+/** How a stream ended that has arrived whole: an error after the first byte is in the trailers, its object in base64. */
+function lateError(request: IncomingMessage): StreamEnd {
+  const { [ERROR_TYPE_HEADER]: errorType, [ERROR_BODY_TRAILER]: encoded } = request.trailers;
+  if (!errorType && !encoded) return { how: "complete" };
+  const body = encoded ? Buffer.from(encoded, "base64") : undefined;
+  return { how: "error", errorType: typeOf(errorType || errorTypeOfBody(body ? [body] : [])), body };
 }
 
 function sendEvent(response: ServerResponse, event: DeliveredEvent): void {
@@ -229,7 +285,10 @@ function headerValue(text: string): string {
 
 /** The type from the header or, as AWS's native clients send no header with an event's error, from the error object. */
 function errorTypeOf(request: IncomingMessage, body: readonly Uint8Array[]): string {
-  const named = request.headers[ERROR_TYPE_HEADER] ?? errorTypeOfBody(body);
+  return typeOf(request.headers[ERROR_TYPE_HEADER] ?? errorTypeOfBody(body));
+}
+
+function typeOf(named: unknown): string {
   return typeof named === "string" && ERROR_TYPE.test(named) ? named : "Runtime.Unknown";
 }
 
@@ -239,6 +298,10 @@ function errorTypeOfBody(body: readonly Uint8Array[]): unknown {
   } catch {
     return undefined;
   }
+}
+
+function accept(response: ServerResponse): void {
+  response.writeHead(202, { "Content-Type": "application/json", "Content-Length": OK.length }).end(OK);
 }
 
 function refuse(response: ServerResponse, refusal: Refusal): void {

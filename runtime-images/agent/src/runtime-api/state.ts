@@ -20,8 +20,18 @@ export type RuntimeState =
 /** An answer in the Runtime API's own error format. */
 export interface Refusal {
   status: 400 | 403 | 413;
-  errorType: "InvalidRequestID" | "InvalidStateTransition" | "RequestEntityTooLarge";
+  errorType: "InvalidRequestID" | "InvalidStateTransition" | "InvalidFunctionResponseMode" | "RequestEntityTooLarge";
   errorMessage: string;
+}
+
+export const INVALID_RESPONSE_MODE: Refusal = {
+  status: 400,
+  errorType: "InvalidFunctionResponseMode",
+  errorMessage: "Invalid function response mode",
+};
+
+export function tooLarge(maxBytes: number): Refusal {
+  return { status: 413, errorType: "RequestEntityTooLarge", errorMessage: `Exceeded maximum allowed payload size (${maxBytes} bytes).` };
 }
 
 /**
