@@ -115,7 +115,8 @@ export const CATALOGUE = {
     lambdaType: "UnknownOperationException",
     status: 404,
     meaning: "The path and method are no operation of Lambda's API that Kappa serves.",
-    remedy: "Invoke is served: POST /2015-03-31/functions/NAME/invocations. Everything else is done with kubectl.",
+    remedy:
+      "Invoke and InvokeWithResponseStream are served: POST /2015-03-31/functions/NAME/invocations. Everything else is done with kubectl.",
     retryable: false,
   }),
   K114: entry({

@@ -114,9 +114,9 @@ export class LambdaApi {
     const operation = invokeOperation(request.method ?? "", target) ?? "unknown";
     this.#inFlight++;
     if (this.#draining) response.shouldKeepAlive = false;
-    response.once("close", this.#closed);
     const held = budget.of(request.socket.remoteAddress ?? "");
-    const exchange = new Exchange(response, requestId, arrivedAt, held, (status) => metrics.request(operation, status));
+    const answered = (status: number) => metrics.request(operation, status);
+    const exchange = new Exchange(response, { requestId, arrivedAt, held, answered, closed: this.#closed });
     if (operation === "unknown") {
       exchange.refuse(new KappaError("K113", `${request.method} ${target.slice(0, 200)} is no operation that is served here.`));
       return;
@@ -256,17 +256,28 @@ class Exchange {
   readonly arrivedAt: number;
   /** What its bytes are charged to. */
   readonly held: Budget;
-  readonly #done: (status: number) => void;
+  readonly #answered: (status: number) => void;
   #over = false;
   #whenOver: (() => void) | undefined;
 
-  constructor(response: ServerResponse, requestId: string, arrivedAt: number, held: Budget, done: (status: number) => void) {
+  /**
+   * @param of.answered told the status of the answer, once
+   * @param of.closed called when the answer has left, or the caller
+   */
+  constructor(
+    response: ServerResponse,
+    of: { requestId: string; arrivedAt: number; held: Budget; answered: (status: number) => void; closed: () => void },
+  ) {
     this.response = response;
-    this.requestId = requestId;
-    this.arrivedAt = arrivedAt;
-    this.held = held;
-    this.#done = done;
-    response.once("close", () => this.abandoned());
+    this.requestId = of.requestId;
+    this.arrivedAt = of.arrivedAt;
+    this.held = of.held;
+    this.#answered = of.answered;
+    const { closed } = of;
+    response.once("close", () => {
+      closed();
+      this.abandoned();
+    });
   }
 
   /** Calls back once nobody waits for the answer any more. */
@@ -311,7 +322,7 @@ class Exchange {
     if (this.#over) return;
     this.#over = true;
     this.#whenOver?.();
-    this.#done(status);
+    this.#answered(status);
   }
 
   /** There is nobody to answer (499 is nginx's status for it). Does nothing once there was an answer. */
