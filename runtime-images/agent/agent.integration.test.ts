@@ -305,7 +305,7 @@ def handler(event, context):
     return {
         "run": subprocess.check_output(["./bin/tool"], text=True).strip(),
         "link": [os.readlink("lib/current"), open("lib/current/data.txt").read()],
-        "modes": [oct(stat.S_IMODE(os.stat(p).st_mode)) for p in ("app.py", "bin/tool", "bin")],
+        "modes": [oct(stat.S_IMODE(os.stat(p).st_mode)) for p in ("app.py", "bin/tool", "bin", ".")],
         "big": os.path.getsize("big"),
         "left": sorted(n for n in os.listdir(event) if n.endswith(".zip")),
     }
@@ -320,7 +320,7 @@ def handler(event, context):
     expect((await link.invoke(agent.folder)).json).toEqual({
       run: "tool",
       link: ["v1", "data"],
-      modes: ["0o444", "0o555", "0o555"],
+      modes: ["0o444", "0o555", "0o555", "0o555"],
       big: 3_000_000,
       left: [],
     });
@@ -371,9 +371,16 @@ def handler(event, context):
   });
 
   test("that the gateway does not have is a failure of the platform", async () => {
-    const { link } = await unassigned({ "app.py": ECHO });
+    const { link, agent, gateway } = await unassigned({ "app.py": ECHO });
     const { failed } = await link.assign(assignmentOf({ bytes: new Uint8Array(5), sha256: "0".repeat(64) }));
-    expect(failed).toMatchObject({ kind: "package", errorType: "ServiceException", message: expect.stringContaining("HTTP 404") });
+    expect(failed).toMatchObject({
+      kind: "package",
+      errorType: "ServiceException",
+      message: expect.stringContaining("could not be fetched"),
+    });
+    // Where it was looked for is for the operator, not for the caller.
+    expect(failed?.message).not.toContain(gateway.address);
+    await until(async () => (agent.stderr.includes("HTTP 404") ? true : undefined), "the reason in the agent's log");
   });
 });
 
@@ -434,6 +441,32 @@ def handler(event, context):
     expect(records[2]).toMatchObject({ level: "INFO", message: "a record", requestId });
     expect(records[3]).toMatchObject({ level: "ERROR", errorType: "ValueError", requestId });
     expect(records[4]).toMatchObject({ type: "platform.report", record: { requestId, status: "success", metrics: { memorySizeMB: 128 } } });
+  });
+
+  test("in JSON keeps what its levels ask for, of the function and of the platform", async () => {
+    const { link, agent } = await running(
+      `
+import logging
+def handler(event, context):
+    print("plain lines count as INFO")
+    logging.warning("a warning")
+    logging.error("an error")
+    print('{"level": "fatal", "message": "printed"}')
+    if event: raise ValueError("x")
+`,
+      { logging: { format: "JSON", group: "g", stream: "s", applicationLevel: "ERROR", systemLevel: "WARN" } },
+    );
+    const { tail } = await link.invoke(null, { logTail: true });
+    const records = tail
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(records).toMatchObject([
+      { level: "ERROR", message: "an error" },
+      { level: "fatal", message: "printed" },
+    ]);
+    await link.invoke({ fail: true });
+    expect(await agent.output("ValueError")).not.toMatch(/platform\.|a warning|plain/);
   });
 
   test("returns the last 4 KB", async () => {

@@ -205,7 +205,7 @@ export class Agent {
     try {
       const token = (await readFile(settings.tokenFile, "utf8")).trim();
       await fetchPackage({ gateway: from.address, token, ...assignment.code }, archive);
-      await unpackPackage(archive, settings.taskRoot);
+      await unpackPackage(archive, settings.unpackRoot);
     } finally {
       await rm(archive, { force: true });
     }

@@ -24,6 +24,7 @@ test("what an environment pod sets is enough", () => {
     tokenFile: "/var/run/secrets/kappa.dev/gateway/token",
     roleFolder: "/var/run/secrets/kubernetes.io/serviceaccount",
     taskRoot: "/var/task",
+    unpackRoot: "/var/task",
     tmp: "/tmp",
     runtimeRoot: "/var/runtime",
     runtimeApiPort: 9001,

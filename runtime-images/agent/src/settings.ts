@@ -16,8 +16,10 @@ export interface Settings {
   tokenFile: string;
   /** Folder for the execution role's Kubernetes token. */
   roleFolder: string;
-  /** Where packages are unpacked: the function's working directory. */
+  /** The function's working directory, where its package is. */
   taskRoot: string;
+  /** Where the package is unpacked: the same folder, under a name by which it can be written. */
+  unpackRoot: string;
   /** Folder for the archive while it is unpacked. */
   tmp: string;
   /** Folder of the runtime; its `bootstrap` is started. */
@@ -65,6 +67,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     tokenFile: text("KAPPA_TOKEN_FILE", "/var/run/secrets/kappa.dev/gateway/token"),
     roleFolder: text("KAPPA_ROLE_FOLDER", "/var/run/secrets/kubernetes.io/serviceaccount"),
     taskRoot: text("KAPPA_TASK_ROOT", "/var/task"),
+    unpackRoot: text("KAPPA_UNPACK_ROOT", env.KAPPA_TASK_ROOT || "/var/task"),
     tmp: text("KAPPA_TMP", "/tmp"),
     runtimeRoot: text("KAPPA_RUNTIME_ROOT", "/var/runtime"),
     runtimeApiPort: integer("KAPPA_RUNTIME_API_PORT", 0, 65_535, 9001),

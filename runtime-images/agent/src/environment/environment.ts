@@ -21,7 +21,9 @@ import type {
 import { MAX_STREAMED, STREAM_WINDOW } from "../../../../operator/src/api/environment-protocol.ts";
 import { billedDurationMs, type Failure, type Usage } from "../../../../operator/src/domain/billing.ts";
 import { FREEZE_DELAY_MS, INIT_LIMIT_MS, MEMORY_SAMPLE_MS, SETTLE_MS } from "../limits.ts";
+import { describeError } from "../log.ts";
 import type { FunctionLog } from "../logs/function-log.ts";
+import { levelOf } from "../logs/levels.ts";
 import { PlatformRecords } from "../logs/records.ts";
 import { packageFailure } from "../package/package-error.ts";
 import { ResponseStream, type StreamEnd, type StreamSource } from "../runtime-api/response-stream.ts";
@@ -168,13 +170,14 @@ export class Environment {
     this.#setState("busy");
     const { promise, resolve } = Promise.withResolvers<AssignOutcome>();
     this.#assigning = resolve;
-    const { format } = assignment.logging;
-    this.#records = new PlatformRecords(format, this.#options.now);
-    this.#log.configure(format, this.#records);
+    const { format, applicationLevel, systemLevel } = assignment.logging;
+    this.#records = new PlatformRecords(format, this.#options.now, levelOf(systemLevel));
+    this.#log.configure(format, this.#records, levelOf(applicationLevel));
     try {
       await preparePackage();
     } catch (error) {
       this.#phase = "failed";
+      this.#options.onNote("the package could not be put in place", { error: describeError(error) });
       const { errorType, message } = packageFailure(error);
       this.#settleAssignment({ failed: { assignmentId: assignment.assignmentId, kind: "package", errorType, message } });
       this.#setState("failed");
@@ -529,8 +532,7 @@ export class Environment {
     // A caller that does not want the log does not wait for it.
     if (!invoke.logTail) caller.result(result, body);
     this.#log.catchUp();
-    const why = ending?.platform && this.#records.failure(invoke.requestId, ending.platform.errorType, ending.platform.message);
-    if (why !== undefined) this.#log.platform(why);
+    if (ending?.platform) this.#log.platform(this.#records.failure(invoke.requestId, ending.platform.errorType, ending.platform.message));
     this.#log.platform(this.#records.report(invoke.requestId, usage, failure));
     const logTail = this.#log.takeTail();
     if (invoke.logTail) caller.result(logTail === undefined ? result : { ...result, logTail }, body);

@@ -46,7 +46,11 @@ export class MemoryMeter {
 
   /** Looks at the process and everything below it. */
   sample(): void {
-    this.#raise([this.#pid, ...descendantsOf(this.#pid)].reduce((sum, pid) => sum + residentBytes(pid), 0));
+    try {
+      this.#raise([this.#pid, ...descendantsOf(this.#pid)].reduce((sum, pid) => sum + residentBytes(pid), 0));
+    } catch {
+      // The list of processes cannot be read now: a sample less.
+    }
   }
 
   close(): void {

@@ -3,6 +3,7 @@
  * functions on Lambda were recorded to have them.
  */
 import type { Assignment } from "../../../../operator/src/api/environment-protocol.ts";
+import { levelOf } from "../logs/levels.ts";
 
 export interface VariablesInput {
   assignment: Assignment;
@@ -18,9 +19,6 @@ export interface VariablesInput {
 
 /** Where X-Ray's SDKs send their segments. Nothing listens, so that none of them leaves the pod; without it they warn at every event. */
 const XRAY_DAEMON = { address: "127.0.0.1", port: "2000" } as const;
-
-/** Level of a JSON log for which none was chosen (guide, "Log-level filtering"). */
-const DEFAULT_LOG_LEVEL = "INFO";
 
 /** A function's own variables override the first groups; those after it are Lambda's alone (guide, "reserved"). */
 export function runtimeVariables(input: VariablesInput): Record<string, string> {
@@ -51,7 +49,7 @@ export function runtimeVariables(input: VariablesInput): Record<string, string> 
     AWS_LAMBDA_LOG_GROUP_NAME: logging.group,
     AWS_LAMBDA_LOG_STREAM_NAME: logging.stream,
     AWS_LAMBDA_LOG_FORMAT: logging.format,
-    ...(logging.format === "JSON" ? { AWS_LAMBDA_LOG_LEVEL: logging.applicationLevel ?? DEFAULT_LOG_LEVEL } : {}),
+    ...(logging.format === "JSON" ? { AWS_LAMBDA_LOG_LEVEL: levelOf(logging.applicationLevel) } : {}),
     AWS_LAMBDA_RUNTIME_API: input.runtimeApi,
     LAMBDA_TASK_ROOT: taskRoot,
     LAMBDA_RUNTIME_DIR: runtimeRoot,

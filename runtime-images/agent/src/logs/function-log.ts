@@ -6,6 +6,7 @@
  * JSON format: one object a line; the function's lines that are objects pass unchanged, others are wrapped.
  */
 import { DRAIN_BYTES, LOG_BURST_BYTES, LOG_BYTES_PER_SECOND, LOG_TAIL_BYTES, MAX_LINE_BYTES } from "../limits.ts";
+import { isKept, type LogLevel, lineLevel } from "./levels.ts";
 import { LineSplitter } from "./lines.ts";
 import { LogRate } from "./rate.ts";
 import type { LogFormat, PlatformRecords } from "./records.ts";
@@ -41,6 +42,7 @@ export class FunctionLog {
   #source: LogSource | undefined;
   #format: LogFormat = "Text";
   #records: PlatformRecords | undefined;
+  #lowest: LogLevel = "TRACE";
   #requestId: string | undefined;
   #prefix = Buffer.from("init\t");
   /** The first event's tail begins with the start of the runtime, as on Lambda. */
@@ -57,9 +59,11 @@ export class FunctionLog {
     this.#source = source;
   }
 
-  configure(format: LogFormat, records: PlatformRecords): void {
+  /** @param lowest level of the function's own lines that is kept in the JSON format; default: all are */
+  configure(format: LogFormat, records: PlatformRecords, lowest: LogLevel = "TRACE"): void {
     this.#format = format;
     this.#records = records;
+    this.#lowest = lowest;
   }
 
   /** Bytes from the runtime. The buffer is only valid during the call. */
@@ -80,8 +84,9 @@ export class FunctionLog {
     this.#splitter.flush();
   }
 
-  /** Writes a record of the platform. It is never dropped for the function's rate. */
-  platform(record: string): void {
+  /** Writes a record of the platform, if there is one. It is never dropped for the function's rate. */
+  platform(record: string | undefined): void {
+    if (record === undefined) return;
     const bytes = Buffer.from(record);
     this.#tail?.add(bytes);
     this.#reportDropped();
@@ -105,6 +110,7 @@ export class FunctionLog {
   }
 
   #physicalLine(line: Buffer): void {
+    if (this.#format === "JSON" && this.#lowest !== "TRACE" && !isKept(lineLevel(line), this.#lowest)) return;
     this.#tail?.add(line);
     if (!this.#rate.admit(this.#prefix.length + line.length + 1)) return;
     this.#reportDropped();
@@ -119,8 +125,8 @@ export class FunctionLog {
 
   #reportDropped(): void {
     const { dropped } = this.#rate;
-    if (dropped && this.#records && this.#sink.write(Buffer.from(`${this.#records.dropped(this.#requestId, dropped)}\n`)))
-      this.#rate.forgetDropped();
+    const record = dropped && this.#records?.dropped(this.#requestId, dropped);
+    if (record !== undefined && this.#sink.write(Buffer.from(`${record}\n`))) this.#rate.forgetDropped();
   }
 
   #write(line: Uint8Array, prefix?: Uint8Array): void {

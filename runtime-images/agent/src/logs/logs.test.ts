@@ -205,7 +205,7 @@ describe("the platform's records", () => {
     const message = "RequestId: id Error: Task timed out after 1.00 seconds";
     expect(text.failure("id", "Sandbox.Timedout", message)).toBe("2026-01-02T03:04:05.678Z id Task timed out after 1.00 seconds\n");
     expect(json.failure("id", "Sandbox.Timedout", message)).toBeUndefined();
-    expect(JSON.parse(json.report("id", usage, { status: "timeout" }))).toMatchObject({
+    expect(JSON.parse(json.report("id", usage, { status: "timeout" }) ?? "")).toMatchObject({
       type: "platform.report",
       record: { status: "timeout" },
     });
@@ -224,15 +224,26 @@ describe("the platform's records", () => {
     expect(text.initReport(10_000, "invoke", { status: "timeout" })).toBe(
       "INIT_REPORT Init Duration: 10000.00 ms\tPhase: invoke\tStatus: timeout",
     );
-    expect(JSON.parse(json.initReport(1, "init", { status: "error", errorType: "E" }))).toEqual({
+    expect(JSON.parse(json.initReport(1, "init", { status: "error", errorType: "E" }) ?? "")).toEqual({
       time: NOW.toISOString(),
       type: "platform.initReport",
       record: { phase: "init", status: "error", errorType: "E", metrics: { durationMs: 1 } },
     });
   });
 
+  test("of success are left out at the level WARN, in JSON alone", () => {
+    const warn = new PlatformRecords("JSON", () => NOW, "WARN");
+    expect(warn.start("id", "1")).toBeUndefined();
+    expect(warn.report("id", usage)).toBeUndefined();
+    expect(warn.report("id", usage, { status: "error", errorType: "E" })).toContain("platform.report");
+    expect(warn.initReport(1, "init", { status: "timeout" })).toContain("platform.initReport");
+    expect(warn.dropped("id", { records: 1, bytes: 1 })).toContain("platform.logsDropped");
+    expect(json.start("id", "1")).toContain("platform.start");
+    expect(new PlatformRecords("Text", () => NOW, "WARN").start("id", "1")).toContain("START");
+  });
+
   test("tell what was dropped", () => {
-    expect(JSON.parse(json.dropped("id", { records: 2, bytes: 10 }))).toMatchObject({
+    expect(JSON.parse(json.dropped("id", { records: 2, bytes: 10 }) ?? "")).toMatchObject({
       type: "platform.logsDropped",
       record: { droppedRecords: 2, droppedBytes: 10 },
     });

@@ -34,8 +34,8 @@ export async function fetchPackage(source: PackageSource, file: string): Promise
       if (attempt >= DOWNLOAD.attempts)
         throw new PackageError(
           "ServiceException",
-          `The package ${source.sha256} could not be fetched from the gateway at ${source.gateway} in ${attempt} attempts: ${error instanceof Error ? error.message : String(error)}`,
-          error,
+          `The package ${source.sha256} could not be fetched in ${attempt} attempts.`,
+          new Error(`gateway ${source.gateway}`, { cause: error }),
         );
       await sleep(DOWNLOAD.pauseMs * attempt);
     }
@@ -65,7 +65,7 @@ async function download(source: PackageSource, file: string): Promise<void> {
 }
 
 function invalid(source: PackageSource, why: string): PackageError {
-  return new PackageError("InvalidZipFileException", `What the gateway sent is not the package ${source.sha256}: ${why}`);
+  return new PackageError("InvalidZipFileException", `What came is not the package ${source.sha256}: ${why}`);
 }
 
 async function request(source: PackageSource): Promise<IncomingMessage> {

@@ -18,6 +18,7 @@ export function packageFailure(error: unknown): { errorType: PackageErrorType; m
   if (error instanceof PackageError) return { errorType: error.errorType, message: error.message };
   return {
     errorType: "ServiceException",
-    message: `The package could not be put in place: ${error instanceof Error ? error.message : String(error)}`,
+    // What a system call said is for the operator's log: it names files of the environment.
+    message: "The package could not be put in place.",
   };
 }

@@ -12,6 +12,7 @@ import { PackageError } from "./package-error.ts";
 
 /** Bits that say that a file may be executed. */
 const EXECUTABLE = 0o111;
+const FOLDER_MODE = 0o555;
 const DEFLATED = 8;
 /** Nothing is overwritten, and no link that is already there is followed. */
 const CREATE_NEW = "wx";
@@ -22,8 +23,8 @@ interface ZipEntry {
 }
 
 /**
- * Unpacks the archive `file` below `root`, which must exist and be empty. Files and folders are read-only afterwards; links
- * stay links.
+ * Unpacks the archive `file` below `root`, which must exist and be empty. Files and folders are read-only afterwards, `root` too
+ * where it is the agent's own; links stay links.
  * @throws PackageError InvalidZipFileException when it is damaged or breaks a rule; nothing is written before all rules hold
  */
 export async function unpackPackage(file: string, root: string): Promise<void> {
@@ -97,7 +98,11 @@ async function extract(zip: ZipFile, fd: number, entries: readonly ZipEntry[], r
   }
   folders.delete(root);
   // The innermost first: a folder that cannot be written cannot have its own folders changed by anyone but their owner either.
-  for (const folder of [...folders].reverse()) await chmod(folder, 0o555);
+  for (const folder of [...folders].reverse()) await chmod(folder, FOLDER_MODE);
+  await chmod(root, FOLDER_MODE).catch((error) => {
+    // A volume's own folder belongs to root; its mount is what makes it read-only.
+    if (error.code !== "EPERM") throw error;
+  });
 }
 
 /** The content of a small entry. Streams would cost more than the inflating. */
