@@ -27,29 +27,36 @@ export interface StreamedAnswer {
   end(outcome: Outcome): number;
 }
 
-/** Answers with the operation that the caller chose. @param budget what a response is charged to that has to be put together here */
+/** Answers with the operation that the caller chose. @param budget what is charged for the bytes that are held here */
 export function streamedAnswer(response: ServerResponse, of: AnswerOf, budget: Budget): StreamedAnswer {
-  return of.streaming ? new EventStreamAnswer(response, of) : new CollectedAnswer(response, of, budget);
+  return of.streaming ? new EventStreamAnswer(response, of, budget) : new CollectedAnswer(response, of, budget);
 }
 
 /** InvokeWithResponseStream: parts go out as they come; while the caller is slower than the function, they are put together. */
 class EventStreamAnswer implements StreamedAnswer {
   readonly #response: ServerResponse;
   readonly #of: AnswerOf;
+  readonly #budget: Budget;
   readonly #waiting = new GatheredBytes();
   /** Bytes given to the connection that have not left it. */
   #leaving = 0;
   #left: BytesLeft | undefined;
   #watching = false;
 
-  constructor(response: ServerResponse, of: AnswerOf) {
+  constructor(response: ServerResponse, of: AnswerOf, budget: Budget) {
     this.#response = response;
     this.#of = of;
+    this.#budget = budget;
   }
 
   write(bytes: Uint8Array, contentType: string | undefined, left: BytesLeft): void {
     // Without a caller the function goes on as it would with one, and what it says goes nowhere.
     if (this.#response.destroyed) return void left(bytes.length);
+    if (!this.#budget.take(bytes.length)) {
+      // Many callers read slowly; this one is told by its connection's end that the rest is missing.
+      this.#response.destroy();
+      return void left(bytes.length);
+    }
     this.#left = left;
     if (!this.#response.headersSent) this.#head(contentType ?? DEFAULT_TYPE);
     if (this.#leaving > 0) this.#waiting.add(bytes);
@@ -61,7 +68,10 @@ class EventStreamAnswer implements StreamedAnswer {
     if (outcome.type === "notOwner" || (outcome.type === "refused" && !response.headersSent))
       return answerInvocation(response, outcome, this.#of);
     if (!response.headersSent) this.#head(outcome.type === "result" ? "application/json" : DEFAULT_TYPE);
-    if (this.#waiting.length > 0) response.write(payloadChunk(this.#waiting.take()));
+    if (this.#waiting.length > 0) {
+      this.#leaving += this.#waiting.length;
+      response.write(payloadChunk(this.#waiting.take()));
+    }
     response.end(this.#last(outcome));
     return 200;
   }
@@ -87,11 +97,8 @@ class EventStreamAnswer implements StreamedAnswer {
   }
 
   #send(bytes: Uint8Array): void {
-    if (this.#response.write(payloadChunk(bytes))) {
-      this.#left?.(bytes.length);
-      return;
-    }
     this.#leaving = bytes.length;
+    if (this.#response.write(payloadChunk(bytes))) return void this.#gone();
     if (this.#watching) return;
     this.#watching = true;
     this.#response.on("drain", () => {
@@ -108,7 +115,9 @@ class EventStreamAnswer implements StreamedAnswer {
   #gone(): void {
     const bytes = this.#leaving;
     this.#leaving = 0;
-    if (bytes > 0) this.#left?.(bytes);
+    if (bytes === 0) return;
+    this.#budget.give(bytes);
+    this.#left?.(bytes);
   }
 }
 
