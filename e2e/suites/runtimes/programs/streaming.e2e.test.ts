@@ -29,13 +29,12 @@ const LONG = (FULL ? 200 : 20) * 1024 * 1024;
 interface Stream {
   parts: Buffer[];
   complete: InvokeWithResponseStreamCompleteEvent | undefined;
-  contentType: string | undefined;
 }
 
 /** Reads a function's stream with the SDK for JavaScript; `onFirst` is awaited between the first part and the next. */
 async function streamOf(name: string, event: object, onFirst?: () => Promise<unknown>): Promise<Stream> {
   const output = await client.send(new InvokeWithResponseStreamCommand({ FunctionName: name, Payload: JSON.stringify(event) }));
-  const stream: Stream = { parts: [], complete: undefined, contentType: output.ResponseStreamContentType };
+  const stream: Stream = { parts: [], complete: undefined };
   for await (const part of output.EventStream ?? []) {
     if (part.PayloadChunk?.Payload) stream.parts.push(Buffer.from(part.PayloadChunk.Payload));
     if (part.InvokeComplete) stream.complete = part.InvokeComplete;
@@ -124,9 +123,7 @@ describe.each(RUNTIMES)("%s", (runtime) => {
   });
 
   test("an HTTP answer carries its status and headers before eight zero bytes", async () => {
-    const stream = await streamOf(name, { kind: "http" });
-    expect(stream.contentType).toBe("application/vnd.awslambda.http-integration-response");
-    const text = textOf(stream);
+    const text = textOf(await streamOf(name, { kind: "http" }));
     const end = text.indexOf("\0".repeat(8));
     expect(JSON.parse(text.slice(0, end))).toEqual({ statusCode: 201, headers: { "content-type": "text/plain" } });
     expect(text.slice(end + 8)).toBe("created");

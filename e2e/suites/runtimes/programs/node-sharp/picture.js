@@ -13,6 +13,6 @@ for (let y = 0; y < height; y++) {
   }
 }
 sharp(points, { raw: { width, height, channels: 3 } })
-  .withExif({ IFD0: { Orientation: "6" } })
+  .withMetadata({ orientation: 6 })
   .png({ compressionLevel: 6 })
   .toFile(process.argv[2]);
