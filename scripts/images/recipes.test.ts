@@ -67,7 +67,7 @@ test("a new language client is under the agent, and a new Node is under both, bu
 });
 
 test("both versions of Node.js start in the same way", async () => {
-  for (const file of ["bootstrap", "node-path.cjs"])
+  for (const file of ["bootstrap", "preload.cjs"])
     expect(await rebuilt(`runtime-images/nodejs/${file}`)).toEqual({ "runtime/nodejs22.x": 2, "runtime/nodejs24.x": 2 });
 });
 

@@ -145,7 +145,7 @@ const python311 = (inputs: Inputs): LayerRecipe =>
     inputs,
   );
 
-const NODEJS_START = { bootstrap: "runtime-images/nodejs/bootstrap", "node-path.cjs": "runtime-images/nodejs/node-path.cjs" };
+const NODEJS_START = { bootstrap: "runtime-images/nodejs/bootstrap", "preload.cjs": "runtime-images/nodejs/preload.cjs" };
 
 const nodejs22 = (inputs: Inputs): LayerRecipe => {
   const client = clientOf("nodejs22.x", inputs);
@@ -153,8 +153,13 @@ const nodejs22 = (inputs: Inputs): LayerRecipe => {
   return runtime("nodejs22.x", [], { ...context, ...NODEJS_START }, inputs);
 };
 
-const nodejs24 = (inputs: Inputs): LayerRecipe =>
-  runtime("nodejs24.x", [], { runtime: `${clientOf("nodejs24.x", inputs)}/runtime`, ...NODEJS_START }, inputs);
+const nodejs24 = (inputs: Inputs): LayerRecipe => {
+  const context = {
+    runtime: `${clientOf("nodejs24.x", inputs)}/runtime`,
+    "compile-sdk.cjs": "runtime-images/nodejs24.x/compile-sdk.cjs",
+  };
+  return runtime("nodejs24.x", [], { ...context, ...NODEJS_START }, inputs);
+};
 
 const java17 = (inputs: Inputs): LayerRecipe => {
   const files = Object.fromEntries(

@@ -1,0 +1,26 @@
+/**
+ * Fills the folder of compiled code that preload.cjs uses: loads everything that the runtime brings once, with the options that
+ * change what V8 compiles.
+ *
+ *     node --expose-gc compile-sdk.cjs RUNTIME_FOLDER USER_ID
+ */
+"use strict";
+
+const { chmodSync, readdirSync, renameSync } = require("node:fs");
+const { createRequire, enableCompileCache, flushCompileCache } = require("node:module");
+const { join } = require("node:path");
+
+const [, , runtime, userId] = process.argv;
+const cache = join(runtime, "compile-cache");
+enableCompileCache(cache);
+
+const requireThere = createRequire(join(runtime, "index.mjs"));
+for (const name of readdirSync(join(runtime, "node_modules/@aws-sdk")))
+  if (/^(client|lib)-|presigner$/.test(name)) requireThere(`@aws-sdk/${name}`);
+flushCompileCache();
+
+for (const name of readdirSync(cache)) {
+  // Node lets nobody but the one who made them read the files, and that one's number is the end of the folder's name.
+  for (const file of readdirSync(join(cache, name))) chmodSync(join(cache, name, file), 0o644);
+  renameSync(join(cache, name), join(cache, name.replace(/-\d+$/, `-${userId}`)));
+}
