@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { unzipSync } from "fflate";
 import { describe, expect, test } from "vitest";
-import { parse, parseAllDocuments } from "yaml";
+import { parseAllDocuments } from "yaml";
 import { run } from "../../e2e/cluster/run.ts";
 import { type Rendered, renderChart } from "../images/testing/chart.ts";
 import { type AccessKeySecret, AccessKeys } from "../src/gateway/access-keys.ts";
@@ -56,7 +56,9 @@ describe("objects", () => {
     expect(code).toBe(0);
   });
 
-  const functions = yaml.map(({ text }) => parse(text)).filter((object) => object.kind === "Function");
+  const functions = yaml
+    .flatMap(({ text }) => parseAllDocuments(text).map((document) => document.toJS()))
+    .filter((object) => object.kind === "Function");
 
   test("every source that is served is shown", () => {
     const sources = new Set(functions.flatMap((fn) => Object.keys(fn.spec.code)));
@@ -86,7 +88,9 @@ describe("installing", () => {
     const images = [...JSON.stringify(workloads).matchAll(/"image":"([^"]+)"/g)].map(([, image]) => image);
     expect(new Set(images)).toEqual(new Set([`${REGISTRY}/kappa/operator:1.2.3`, `${REGISTRY}/kappa/nats:1.2.3`]));
     const runtimes = /"name":"KAPPA_RUNTIME_IMAGES","value":("(?:[^"\\]|\\.)*")/.exec(JSON.stringify(workloads))?.[1] ?? '"{}"';
-    expect(JSON.parse(JSON.parse(runtimes))).toEqual({ "python3.11": `${REGISTRY}/kappa/runtime-python3.11:1.2.3` });
+    expect(JSON.parse(JSON.parse(runtimes))).toEqual(
+      Object.fromEntries(["nodejs24.x", "python3.11"].map((runtime) => [runtime, `${REGISTRY}/kappa/runtime-${runtime}:1.2.3`])),
+    );
   });
 
   test("the gateway takes the access key that the guide makes, and the guide hands out that key", async () => {
