@@ -31,7 +31,15 @@ const CALLERS = [
 ] as const;
 const powerless = (name: string) => `${name}-powerless`;
 
-const ECHO = 'def handler(event, context):\n    return {"target": context.function_name, "event": event}\n';
+const ECHO = `
+import os
+
+def handler(event, context):
+    return {"target": context.function_name, "event": event, "trace": os.environ["_X_AMZN_TRACE_ID"]}
+`;
+
+/** The part of a trace header that all functions of one trace share. */
+const rootOf = (trace: string) => trace.match(/Root=(1-[0-9a-f]{8}-[0-9a-f]{24})/)?.[1];
 
 /** Gives away what its environment has of the role: nobody should, and code that was taken over would. */
 const KEEPER = `
@@ -82,7 +90,10 @@ describe.each(CALLERS)("$handler of $of on $runtime", ({ name, runtime }) => {
   test("gets the answer of the function that its role may invoke", async () => {
     const event = { says: "grüß dich", list: [1, 2.5, null, true] };
     const answer = await invoke(client, name, { target, event });
-    expect(answer.payload).toEqual({ status: 200, payload: { target, event } });
+    expect(answer.payload).toMatchObject({ status: 200, payload: { target, event } });
+    // The SDK passes the trace on, as it does on Lambda (X-Amzn-Trace-Id), so the two invocations are in one.
+    expect(rootOf(answer.payload.trace)).toBeDefined();
+    expect(rootOf(answer.payload.payload.trace)).toBe(rootOf(answer.payload.trace));
   });
 
   test("is refused any other function, with its role's name in the message", async () => {

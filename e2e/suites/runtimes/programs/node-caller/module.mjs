@@ -6,7 +6,8 @@ const client = new LambdaClient({});
 export const handler = async ({ target, event }) => {
   try {
     const answer = await client.send(new InvokeCommand({ FunctionName: target, Payload: JSON.stringify(event) }));
-    return { status: answer.StatusCode, payload: JSON.parse(Buffer.from(answer.Payload).toString()) };
+    const payload = JSON.parse(Buffer.from(answer.Payload).toString());
+    return { status: answer.StatusCode, payload, trace: process.env._X_AMZN_TRACE_ID };
   } catch (error) {
     return { exception: error.name, message: error.message, status: error.$metadata?.httpStatusCode };
   }

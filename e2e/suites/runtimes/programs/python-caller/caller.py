@@ -1,5 +1,6 @@
 """Invokes another function with what boto3 finds in the environment, and says what came of it."""
 import json
+import os
 
 import boto3
 from botocore.exceptions import ClientError
@@ -17,4 +18,4 @@ def handler(event, context):
             "message": error.response["Error"]["Message"],
             "status": error.response["ResponseMetadata"]["HTTPStatusCode"],
         }
-    return {"status": answer["StatusCode"], "payload": json.loads(answer["Payload"].read())}
+    return {"status": answer["StatusCode"], "payload": json.loads(answer["Payload"].read()), "trace": os.environ["_X_AMZN_TRACE_ID"]}
