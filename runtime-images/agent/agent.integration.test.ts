@@ -1,7 +1,9 @@
 /** The real agent with the real Python runtime client, against a gateway that speaks the protocol. */
 import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Assignment } from "../../operator/src/api/environment-protocol.ts";
+import { type Assignment, FrameType } from "../../operator/src/api/environment-protocol.ts";
 import { until } from "./testing/agent-process.ts";
 import { memoryCgroup } from "./testing/cgroup.ts";
 import type { AgentLink } from "./testing/gateway.ts";
@@ -68,6 +70,17 @@ def handler(event, context):
     expect(seen.remaining).toBeLessThanOrEqual(30_000);
     expect(seen.path.slice(0, 3)).toEqual([agent.taskRoot, "/opt/python/lib/python3.11/site-packages", "/opt/python"]);
     expect(Object.keys(seen.env).filter((name) => name.startsWith("KAPPA_") || name.startsWith("POD_"))).toEqual([]);
+  });
+
+  test("finds the role's Kubernetes token where the gateway's last renewal put it", async () => {
+    const { link, agent } = await running(
+      "import os\ndef handler(event, context):\n    return {name: open(event + '/' + name).read() for name in sorted(os.listdir(event))}\n",
+    );
+    for (const token of ["first", "renewed"]) {
+      link.send({ type: FrameType.roleToken, header: { token, namespace: "team", caCertificate: "PEM" } });
+      await until(async () => (await readFile(join(agent.roleFolder, "token"), "utf8").catch(() => "")) === token || undefined, token);
+      expect((await link.invoke(agent.roleFolder)).json).toEqual({ "ca.crt": "PEM", namespace: "team", token });
+    }
   });
 
   test("that raises is answered with Python's error, and the environment goes on", async () => {
@@ -494,7 +507,6 @@ def handler(event, context):
     );
     expect((await link.invoke("one line")).json).toBe("one line");
     expect((await link.invoke("many lines")).json).toBe("many lines");
-    const { readFile } = await import("node:fs/promises");
     const status = await readFile(`/proc/${await agent.pid()}/status`, "utf8");
     const dropped = await agent.output("LOGS DROPPED");
     expect(dropped).toMatch(/LOGS DROPPED RequestId: [\w-]+ Records: \d+ Bytes: \d+/);

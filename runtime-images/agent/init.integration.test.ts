@@ -43,6 +43,7 @@ describe("a start that fails", () => {
     const requestId = crypto.randomUUID();
     const { result, json, tail } = await link.invoke({}, { requestId, logTail: true });
     const message = `RequestId: ${requestId} Error: Runtime exited with error: exit status 7`;
+    expect(result.maxMemoryMb).toBeGreaterThan(1);
     expect(result).toMatchObject({ functionError: "Unhandled", errorType: "Runtime.ExitError", reusable: true });
     expect(json).toEqual({ errorType: "Runtime.ExitError", errorMessage: message });
     const lines = tail.split("\n").map((line) => line.replace(/[\d.]+ ms/g, "N ms"));

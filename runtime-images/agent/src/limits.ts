@@ -52,6 +52,9 @@ export const DRAIN_BYTES = 1024 * 1024;
 /** The kernel keeps a process's peak, so one look serves all events within this time. */
 export const MEMORY_PEAK_MS = 100;
 
+/** How often the memory of a runtime that starts is looked at: it may end at any time, and its peak with it. */
+export const START_SAMPLE_MS = 10;
+
 /** How often the memory of the whole process tree is looked at while an event runs. */
 export const MEMORY_SAMPLE_MS = 500;
 

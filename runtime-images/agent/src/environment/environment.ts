@@ -20,7 +20,7 @@ import type {
 } from "../../../../operator/src/api/environment-protocol.ts";
 import { MAX_STREAMED, STREAM_WINDOW } from "../../../../operator/src/api/environment-protocol.ts";
 import { billedDurationMs, type Failure, type Usage } from "../../../../operator/src/domain/billing.ts";
-import { FREEZE_DELAY_MS, INIT_LIMIT_MS, MEMORY_SAMPLE_MS, SETTLE_MS } from "../limits.ts";
+import { FREEZE_DELAY_MS, INIT_LIMIT_MS, MEMORY_SAMPLE_MS, SETTLE_MS, START_SAMPLE_MS } from "../limits.ts";
 import { describeError } from "../log.ts";
 import type { FunctionLog } from "../logs/function-log.ts";
 import { levelOf } from "../logs/levels.ts";
@@ -268,6 +268,9 @@ export class Environment {
       },
     });
     this.#process = started;
+    // A process that has ended no longer says what it used.
+    clearInterval(this.#memoryTimer);
+    this.#memoryTimer = setInterval(() => this.#noteMemory(), START_SAMPLE_MS);
     clearTimeout(this.#initTimer);
     if (this.#event === undefined) this.#initTimer = setTimeout(() => this.#onInitTimeout(), INIT_LIMIT_MS[assignment.initializationType]);
   }
@@ -277,6 +280,7 @@ export class Environment {
     this.#restart = restart;
     this.#phase = "stopping";
     clearTimeout(this.#initTimer);
+    clearInterval(this.#memoryTimer);
     this.#noteMemory();
     this.#killProcesses();
     this.#log.catchUp();
@@ -379,6 +383,7 @@ export class Environment {
   #onReady(): void {
     if (this.#phase === "starting") {
       clearTimeout(this.#initTimer);
+      clearInterval(this.#memoryTimer);
       // What is known of a runtime that an event then ends.
       this.#noteMemory();
       const durationMs = this.#options.monotonic() - this.#startedAt;
