@@ -11,7 +11,7 @@ const rows = rowsOf(readFileSync(join(root, "docs/reference/environment.md"), "u
 const nameOf = (runtime: string): string => `e2e-limits-around-${runtime.replaceAll(".", "-")}`;
 const client = lambdaClient(1);
 
-beforeAll(() => applyAndWait(...INTROSPECTED.map((runtime) => introspectingFunction(nameOf(runtime), runtime))));
+beforeAll(async () => applyAndWait(...(await Promise.all(INTROSPECTED.map((runtime) => introspectingFunction(nameOf(runtime), runtime))))));
 afterAll(() => deleteFunctions(...INTROSPECTED.map(nameOf)));
 
 test.each(INTROSPECTED)("%s: variables, process, limits, files, network and context are as documented", async (runtime) => {
