@@ -125,6 +125,14 @@ describe.each(CASES)("$language on $runtime", ({ runtime, events }) => {
     expect(remote.answers).toEqual(local.answers);
     expect(remote.printed.map(comparable)).toEqual(local.printed.map(comparable));
   });
+
+  test("a caller's sampled trace is the log's, and its segments are sent to nobody without harm", async () => {
+    const root = "1-5759e988-bd862e3fe1be46a994272793";
+    const trace = `Root=${root};Parent=53995c3f42cd8ad8;Sampled=1`;
+    const answer = await invokeRaw(client, nameOf(runtime), JSON.stringify(events[0]), { trace });
+    expect(answer.functionError, answer.text).toBeUndefined();
+    expect(records(answer.log).find((record) => record.message === "order taken")).toMatchObject({ xray_trace_id: root });
+  });
 });
 
 describe("Powertools' HTTP resolver for Python", () => {

@@ -32,14 +32,22 @@ export interface RawAnswer {
   log: string;
 }
 
-/** Invokes a function with an event of any text and gives the answer as it came, with the log's tail. */
+/** Invokes a function with an event of any text and gives the answer as it came, with the log's tail; `trace` is the trace's header. */
 export async function invokeRaw(
   client: LambdaClient,
   name: string,
   event: string,
-  more: Partial<InvokeCommandInput> = {},
+  { trace, ...more }: Partial<InvokeCommandInput> & { trace?: string } = {},
 ): Promise<RawAnswer> {
-  const output = await client.send(new InvokeCommand({ FunctionName: name, Payload: event, LogType: "Tail", ...more }));
+  const command = new InvokeCommand({ FunctionName: name, Payload: event, LogType: "Tail", ...more });
+  command.middlewareStack.add(
+    (next) => (args) => {
+      if (trace !== undefined) (args.request as { headers: Record<string, string> }).headers["x-amzn-trace-id"] = trace;
+      return next(args);
+    },
+    { step: "build" },
+  );
+  const output = await client.send(command);
   return {
     functionError: output.FunctionError,
     requestId: output.$metadata.requestId,
