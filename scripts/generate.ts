@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readCrds } from "./generate/crds.ts";
 import { errorsReference } from "./generate/errors-reference.ts";
+import { imagesReference } from "./generate/images-reference.ts";
 import { metricsReference } from "./generate/metrics-reference.ts";
 import { resourcesReference } from "./generate/resources-reference.ts";
 import { typesModule } from "./generate/types.ts";
@@ -20,6 +21,7 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
     ["docs/reference/resources.md", resourcesReference(crds)],
     ["docs/reference/errors.md", errorsReference()],
     ["docs/reference/metrics.md", metricsReference()],
+    ["docs/reference/images.md", imagesReference()],
   ]);
 }
 

@@ -2,9 +2,10 @@
  * Builds the images of Kappa without a registry, each part only when something in it changed, and exports them as archives that
  * a cluster can load (`kind load image-archive`).
  *
- *     node scripts/images.ts [--refresh]
+ *     node scripts/images.ts [--refresh] [--record]
  *
  * `--refresh` fetches Debian's packages and the languages' anew; otherwise those of the first build are kept.
+ * `--record` writes the sizes down for docs/reference/images.md.
  */
 import { realpathSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
@@ -21,6 +22,7 @@ import { type Inputs, recipes } from "./images/recipes.ts";
 import { javaRuntimeClient } from "./images/runtime-clients/java.ts";
 import { nodejsRuntimeClients } from "./images/runtime-clients/nodejs.ts";
 import { pythonRuntimeClient } from "./images/runtime-clients/python.ts";
+import { recordSizes } from "./images/sizes.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 
@@ -66,6 +68,7 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
     const settings = settingsFrom(process.env);
     if (process.argv.includes("--refresh")) await forgetPackages(settings);
     const images = await buildImages(settings, (line) => console.error(line));
+    if (process.argv.includes("--record")) await recordSizes(images);
     const sizes = (image: BuiltImage): string =>
       `${mebibytes(image.compressedBytes)} MiB compressed, ${mebibytes(image.unpackedBytes)} MiB unpacked`;
     for (const image of images)

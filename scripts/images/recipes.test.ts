@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { imagesReference } from "../generate/images-reference.ts";
 import { hashRecipe, type Inputs, type LayerRecipe, NATS_VERSION, type Recipe, recipes, reference } from "./recipes.ts";
+import { readSizes } from "./sizes.ts";
 
 const inputs: Inputs = {
   node: "/node",
@@ -109,4 +111,14 @@ test("NATS's version is the one that is built and the chart's default", () => {
   const read = (path: string): string => readFileSync(join(import.meta.dirname, "../..", path), "utf8");
   expect(read("e2e/cluster/parts/go.mod")).toContain(`github.com/nats-io/nats-server/v2 v${NATS_VERSION}`);
   expect(parse(read("charts/kappa/values.yaml")).images.nats.tag).toBe(NATS_VERSION);
+});
+
+test("the documentation says what is in every image and how large it is (else: node scripts/images.ts --record && npm run generate)", () => {
+  expect(Object.keys(readSizes()).sort()).toEqual(Object.keys(recipes(inputs)).sort());
+  const rows = imagesReference()
+    .split("\n")
+    .filter((line) => line.startsWith("| `"));
+  for (const row of rows) expect(row).toMatch(/^\| `[\w/.]+` \| [^|]{10,} \| \d+ \| \d+ \|$/);
+  expect(rows).toHaveLength(Object.keys(recipes(inputs)).length);
+  expect(rows.join()).not.toContain("undefined");
 });
