@@ -1,6 +1,6 @@
 /**
- * Functions that call other functions with the SDK's defaults, with boto3 from pip and with the SDK that the Node.js runtimes bring:
- * their role's RBAC decides. And what stands for a role in its environment, used where it does not belong.
+ * Functions that call other functions with the SDK's defaults, with boto3 from pip and with the SDKs that the runtimes bring: their
+ * role's RBAC decides. And what stands for a role in its environment, used where it does not belong.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,11 +23,12 @@ const client = lambdaClient();
 const folder = newFolder();
 
 const CALLERS = [
-  { name: "e2e-programs-boto3", of: "python-caller", runtime: "python3.11", handler: "caller.handler" },
-  { name: "e2e-programs-esm-22", of: "node-caller", runtime: "nodejs22.x", handler: "module.handler" },
-  { name: "e2e-programs-cjs-22", of: "node-caller", runtime: "nodejs22.x", handler: "common.handler" },
-  { name: "e2e-programs-esm-24", of: "node-caller", runtime: "nodejs24.x", handler: "module.handler" },
-  { name: "e2e-programs-cjs-24", of: "node-caller", runtime: "nodejs24.x", handler: "common.handler" },
+  { name: "e2e-programs-boto3-pip", sdk: "pip's boto3", runtime: "python3.11", handler: "caller.handler" },
+  { name: "e2e-programs-boto3-own", sdk: "the runtime's boto3", runtime: "python3.11", handler: "caller.handler" },
+  { name: "e2e-programs-esm-22", sdk: "the runtime's SDK", runtime: "nodejs22.x", handler: "module.handler" },
+  { name: "e2e-programs-cjs-22", sdk: "the runtime's SDK", runtime: "nodejs22.x", handler: "common.handler" },
+  { name: "e2e-programs-esm-24", sdk: "the runtime's SDK", runtime: "nodejs24.x", handler: "module.handler" },
+  { name: "e2e-programs-cjs-24", sdk: "the runtime's SDK", runtime: "nodejs24.x", handler: "common.handler" },
 ] as const;
 const powerless = (name: string) => `${name}-powerless`;
 
@@ -61,17 +62,18 @@ def handler(event, context):
 beforeAll(async () => {
   await apply(serviceAccount(POWERLESS), ...mayInvoke(CALLER, [target]));
   const code = {
-    "python-caller": await codeOf("programs-python-caller.zip", await pipPackage(programFolder("python-caller"))),
-    "node-caller": filesCode(await filesBelow(programFolder("node-caller"))),
+    "pip's boto3": await codeOf("programs-python-caller.zip", await pipPackage(programFolder("python-caller"))),
+    "the runtime's boto3": filesCode(await filesBelow(programFolder("python-caller"))),
+    "the runtime's SDK": filesCode(await filesBelow(programFolder("node-caller"))),
   };
   const spec = { memorySize: 512, timeout: 30 };
   await applyAndWait(
     pythonFunction(target, ECHO),
     pythonFunction(other, ECHO),
     pythonFunction(keeper, KEEPER, { role: CALLER }),
-    ...CALLERS.flatMap(({ name, of, runtime, handler }) => [
-      lambdaFunction(name, runtime, handler, code[of], { ...spec, role: CALLER }),
-      lambdaFunction(powerless(name), runtime, handler, code[of], { ...spec, role: POWERLESS }),
+    ...CALLERS.flatMap(({ name, sdk, runtime, handler }) => [
+      lambdaFunction(name, runtime, handler, code[sdk], { ...spec, role: CALLER }),
+      lambdaFunction(powerless(name), runtime, handler, code[sdk], { ...spec, role: POWERLESS }),
     ]),
   );
 });
@@ -81,7 +83,7 @@ afterAll(async () => {
   await removeRoles(CALLER, POWERLESS);
 });
 
-describe.each(CALLERS)("$handler of $of on $runtime", ({ name, runtime }) => {
+describe.each(CALLERS)("$handler on $runtime with $sdk", ({ name, sdk, runtime }) => {
   // botocore's model of Lambda has no AccessDeniedException: the plain ClientError carries the code, as with AWS.
   const refusal = runtime.startsWith("python")
     ? { exception: "ClientError", code: "AccessDeniedException", status: 403 }
@@ -91,6 +93,8 @@ describe.each(CALLERS)("$handler of $of on $runtime", ({ name, runtime }) => {
     const event = { says: "grüß dich", list: [1, 2.5, null, true] };
     const answer = await invoke(client, name, { target, event });
     expect(answer.payload).toMatchObject({ status: 200, payload: { target, event } });
+    if (sdk === "pip's boto3") expect(answer.payload.sdk).toBe("/var/task/boto3/__init__.py");
+    if (sdk === "the runtime's boto3") expect(answer.payload.sdk).toMatch(/^\/var\/runtime\//);
     // The SDK passes the trace on, as it does on Lambda (X-Amzn-Trace-Id), so the two invocations are in one.
     expect(rootOf(answer.payload.trace)).toBeDefined();
     expect(rootOf(answer.payload.payload.trace)).toBe(rootOf(answer.payload.trace));
@@ -130,7 +134,7 @@ describe("what an environment has of its role", () => {
     const claims = JSON.parse(Buffer.from(files.token?.split(".")[1] ?? "", "base64url").toString());
     expect(claims.sub).toBe(`system:serviceaccount:default:${CALLER}`);
     expect(claims["kubernetes.io"]).toMatchObject({ namespace: "default", serviceaccount: { name: CALLER } });
-    expect(claims.exp - claims.iat).toBeLessThanOrEqual(3_607); // what an API server adds to an hour (kube-apiserver, --service-account-extend-token-expiration)
+    expect(claims.exp - claims.iat).toBeLessThanOrEqual(3_600);
   });
 
   test("the API server knows the token, under the authority that lies beside it", async () => {

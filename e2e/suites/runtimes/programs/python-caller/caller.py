@@ -18,4 +18,9 @@ def handler(event, context):
             "message": error.response["Error"]["Message"],
             "status": error.response["ResponseMetadata"]["HTTPStatusCode"],
         }
-    return {"status": answer["StatusCode"], "payload": json.loads(answer["Payload"].read()), "trace": os.environ["_X_AMZN_TRACE_ID"]}
+    return {
+        "status": answer["StatusCode"],
+        "payload": json.loads(answer["Payload"].read()),
+        "trace": os.environ["_X_AMZN_TRACE_ID"],
+        "sdk": boto3.__file__,
+    }
