@@ -1,5 +1,6 @@
 /** The real agent with AWS's real runtime clients for Node.js, against a gateway that speaks the protocol. */
-import { rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Assignment } from "../../operator/src/api/environment-protocol.ts";
 import { type AgentProcess, startAgent } from "../agent/testing/agent-process.ts";
@@ -21,7 +22,7 @@ describe.each<NodejsRuntime>(["nodejs24.x", "nodejs22.x"])("%s", (runtime) => {
   let runtimeRoot: string;
   beforeAll(async () => {
     runtimeRoot = await nodejsRuntime(runtime);
-  }, 300_000);
+  }, 600_000);
   afterAll(() => rm(runtimeRoot, { recursive: true, force: true }));
 
   /** An agent that was told to become this function. */
@@ -56,6 +57,15 @@ describe.each<NodejsRuntime>(["nodejs24.x", "nodejs22.x"])("%s", (runtime) => {
     expect(error.errorType).toBe(result.errorType);
     return error;
   }
+
+  test("the runtime's folder has code, data and the licence of every package, and nothing else", async () => {
+    const names = await readdir(join(runtimeRoot, "node_modules"), { recursive: true });
+    const files = (await readdir(runtimeRoot)).concat(names);
+    expect(files.filter((name) => /\.(ts|md|map|gyp|cc|tgz)$|(^|\/)(dist-types|deps|tests?|\.bin)(\/|$)/.test(name))).toEqual([]);
+    const licences = await readFile(join(runtimeRoot, "THIRD-PARTY-LICENSES.txt"), "utf8");
+    for (const name of ["aws-lambda-ric", "@aws-sdk/client-s3", "@smithy/core", "tslib"]) expect(licences).toContain(`\n${name} `);
+    expect(licences).toContain("Apache License");
+  });
 
   const ECHO = "exports.handler = async (event) => event;\n";
 

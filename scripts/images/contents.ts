@@ -36,7 +36,7 @@ export async function contentsOf(archive: string, folder: string): Promise<Conte
 }
 
 /** What layers on top of each other hold. Pure. */
-export function sum(layers: readonly Contents[]): Contents {
+function sum(layers: readonly Contents[]): Contents {
   return {
     unpackedBytes: layers.reduce((total, { unpackedBytes }) => total + unpackedBytes, 0),
     compressedBytes: layers.reduce((total, { compressedBytes }) => total + compressedBytes, 0),
