@@ -1,4 +1,3 @@
-// @ts-nocheck: the packages are in this program's own manifest, which the checkout does not install
 /** Takes orders: structured log, business metrics and trace by Powertools' middleware. */
 import { Logger } from "@aws-lambda-powertools/logger";
 import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
