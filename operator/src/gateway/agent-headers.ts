@@ -20,10 +20,9 @@ export const AssignedHeader: z.ZodType<Assigned> = z.object({ assignmentId: z.st
 
 export const AssignmentFailedHeader: z.ZodType<AssignmentFailed> = z.object({
   assignmentId: z.string().max(512),
-  kind: z.enum(["initError", "package", "refused"]),
+  kind: z.enum(["package", "refused"]),
   errorType: z.string().max(512),
   message: z.string().max(65_536),
-  initDurationMs: z.number().min(0).exactOptional(),
 });
 
 export const BusyHeader: z.ZodType<Busy> = z.object({ requestId: z.string().max(128) });

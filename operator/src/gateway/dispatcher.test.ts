@@ -34,6 +34,15 @@ class Agent {
     this.listener?.frame({ body: Buffer.alloc(0), ...frame } as ReceivedFrame);
   }
 
+  failed(kind: "package" | "refused", errorType: string): void {
+    const assign = this.last(FrameType.assign);
+    if (assign?.type === FrameType.assign)
+      this.say({
+        type: FrameType.assignmentFailed,
+        header: { assignmentId: assign.header.assignmentId, kind, errorType, message: "the agent's words" },
+      });
+  }
+
   assigned(): void {
     const assign = this.last(FrameType.assign);
     if (assign?.type === FrameType.assign)
@@ -558,28 +567,31 @@ describe("events", () => {
     expect([call.outcome(), t.created.length]).toEqual([undefined, 2]);
   });
 
-  test("get the error of an initialisation, with their own id where Lambda has one, and the next starts anew", async () => {
+  test.each([
+    ["InvalidZipFileException", "K107"],
+    ["ServiceException", "K106"],
+  ])("hear that their package was not put in place (%s), and the next one starts anew", async (errorType, code) => {
     const t = setup();
     t.put();
     const call = t.invoke("a");
     await t.pass(0);
     const agent = await t.connect(0);
-    const assign = agent.last(FrameType.assign);
-    const { assignmentId } = (assign?.header ?? { assignmentId: "" }) as { assignmentId: string };
-    agent.say({
-      type: FrameType.assignmentFailed,
-      header: { assignmentId, kind: "initError", errorType: "Runtime.ExitError", message: "exit", initDurationMs: 12 },
-      body: Buffer.from(
-        JSON.stringify({ errorType: "Runtime.ExitError", errorMessage: "Error: Runtime exited with error: exit status 3" }),
-      ),
-    });
-    expect(failureOf(call.outcome())).toEqual({
-      errorType: "Runtime.ExitError",
-      errorMessage: "RequestId: a Error: Runtime exited with error: exit status 3",
-    });
+    agent.failed("package", errorType);
+    expect(errorOf(call.outcome())).toMatchObject({ code, message: "the agent's words" });
+    expect([agent.last(FrameType.shutdown)?.header, t.removed]).toEqual([{ reason: "failed" }, [{ podName: "f-0", grace: undefined }]]);
     t.invoke("b");
     await t.pass(0);
     expect(t.created).toHaveLength(2);
+  });
+
+  test("wait for another environment when an agent refuses its assignment", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    (await t.connect(0)).failed("refused", "ServiceException");
+    await t.pass(0);
+    expect([call.outcome(), t.created.length]).toEqual([undefined, 2]);
   });
 
   test("are ended by nothing of ours before their time-out and a margin have passed, however silent they are", async () => {

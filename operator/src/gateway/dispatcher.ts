@@ -13,7 +13,7 @@ import type { Environment, EnvironmentHost, EnvironmentIdentity, StartFailure } 
 import type { EnvironmentPhase } from "./environment-state.ts";
 import { type FunctionEntry, type Runnable, refusalOf } from "./function-registry.ts";
 import type { Invocation } from "./invocation.ts";
-import { failureBody, initErrorFor, outOfMemory } from "./platform-errors.ts";
+import { failureBody, outOfMemory } from "./platform-errors.ts";
 import type { PodWriter } from "./pod-writer.ts";
 import type { SuspectNodes } from "./suspect-nodes.ts";
 
@@ -238,17 +238,15 @@ export class Dispatcher implements EnvironmentHost {
     const { log, metrics } = this.#deps;
     const where = { pod: environment.key, node: environment.nodeName, function: this.#entry.key };
     switch (failure.why) {
-      case "initError":
-        metrics.environmentFailed("init");
-        this.#answerOne((invocation) => {
-          this.#initFailed(environment, failure.initDurationMs);
-          invocation.finish({ type: "functionError", body: initErrorFor(invocation.requestId, failure.body) });
-        });
-        break;
       case "outOfMemory":
         metrics.environmentFailed("init");
         this.#answerOne((invocation) => {
-          this.#initFailed(environment, 0);
+          this.#metrics.finished({
+            durationMs: 0,
+            billedMs: 0,
+            memoryMb: environment.runnable?.effective.memorySize ?? 0,
+            functionError: true,
+          });
           invocation.finish({ type: "functionError", body: failureBody(outOfMemory(invocation.requestId)) });
         });
         break;
@@ -268,15 +266,6 @@ export class Dispatcher implements EnvironmentHost {
         this.#countFailure(new KappaError("K106", `No execution environment could be started: ${failure.detail}. Retry the request.`));
     }
     this.#pump();
-  }
-
-  #initFailed(environment: Environment, initDurationMs: number): void {
-    this.#metrics.finished({
-      durationMs: 0,
-      billedMs: Math.ceil(initDurationMs),
-      memoryMb: environment.runnable?.effective.memorySize ?? 0,
-      functionError: true,
-    });
   }
 
   assignment(environment: Environment): Assignment | undefined {

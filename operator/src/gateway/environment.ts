@@ -47,8 +47,6 @@ const CREDIT_BYTES = 64 * 1024;
 /** Why an environment never came to its first event. */
 export type StartFailure =
   | { why: "timeout" | "ended" | "failed"; detail: string }
-  /** The body is Lambda's error object, made by the runtime. */
-  | { why: "initError"; body: Uint8Array; initDurationMs: number }
   /** The kernel killed it while it was initialised. */
   | { why: "outOfMemory" }
   | { why: "package"; errorType: string; message: string }
@@ -486,9 +484,7 @@ export class Environment {
       return;
     }
     const { kind, errorType, message } = frame.header;
-    if (kind === "initError")
-      this.#host?.startFailed(this, { why: "initError", body: frame.body, initDurationMs: frame.header.initDurationMs ?? 0 });
-    else if (kind === "package") this.#host?.startFailed(this, { why: "package", errorType, message });
+    if (kind === "package") this.#host?.startFailed(this, { why: "package", errorType, message });
     else this.#host?.startFailed(this, { why: "refused" });
   }
 }
