@@ -67,7 +67,7 @@ export function recipes(inputs: Inputs): Record<string, LayerRecipe> {
 /** Version of NATS's server, as the chart and the tag name it. */
 export const NATS_VERSION = "2.15.2";
 
-const operator = ({ node, operator: bundle }: Inputs): LayerRecipe => ({
+const operator = ({ node, nodeLicence, operator: bundle }: Inputs): LayerRecipe => ({
   kind: "layer",
   repository: "kappa/operator",
   containerfile: "operator/images/Containerfile",
@@ -76,7 +76,7 @@ const operator = ({ node, operator: bundle }: Inputs): LayerRecipe => ({
     kind: "layer",
     repository: "kappa/operator-base",
     containerfile: "operator/images/base/Containerfile",
-    context: { node },
+    context: { node, "NODE-LICENCE.txt": nodeLicence },
     base: {
       kind: "rootfs",
       repository: "kappa/operator-rootfs",
