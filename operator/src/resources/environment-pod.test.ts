@@ -79,6 +79,18 @@ describe("environmentPod", () => {
     expect(spec.containers[0]?.volumeMounts).toContainEqual({ name: "role", mountPath: "/var/run/secrets/kubernetes.io/serviceaccount" });
   });
 
+  test("shows the function its code on read-only file systems, and lets the agent write it elsewhere", () => {
+    const { env, volumeMounts } = environmentPod(input).spec.containers[0] ?? {};
+    for (const [name, mountPath] of [
+      ["task", "/var/task"],
+      ["opt", "/opt"],
+    ]) {
+      expect(volumeMounts).toContainEqual({ name, mountPath, readOnly: true });
+      expect(volumeMounts).toContainEqual({ name, mountPath: `/kappa/volumes/${name}` });
+    }
+    expect(env).toContainEqual({ name: "KAPPA_UNPACK_ROOT", value: "/kappa/volumes/task" });
+  });
+
   test("has full names looked up once", () => {
     expect(environmentPod(input).spec.dnsConfig).toEqual({ options: [{ name: "ndots", value: "1" }] });
   });

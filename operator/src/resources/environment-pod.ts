@@ -28,6 +28,12 @@ const TOKEN_SECONDS = 3600;
  */
 const ROLE_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount";
 
+/**
+ * Where the agent can write the two volumes with a function's code. The function sees them as Lambda has them, on a read-only file
+ * system; the agent cannot make that of a folder, which belongs to root.
+ */
+const WRITABLE = { task: "/kappa/volumes/task", opt: "/kappa/volumes/opt" } as const;
+
 /** Name of the one container. */
 const CONTAINER = "environment";
 
@@ -143,6 +149,7 @@ export function environmentPod(input: EnvironmentPodInput) {
             { name: "KAPPA_GATEWAY_PORT", value: String(settings.gateway.port) },
             { name: "KAPPA_GATEWAY_ADDRESSES", value: (input.gatewayAddresses ?? []).join(",") },
             { name: "KAPPA_RUNTIME", value: effective.runtime },
+            { name: "KAPPA_UNPACK_ROOT", value: WRITABLE.task },
             { name: "POD_NAME", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } } },
             { name: "POD_NAMESPACE", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } } },
           ],
@@ -160,8 +167,10 @@ export function environmentPod(input: EnvironmentPodInput) {
           },
           volumeMounts: [
             { name: "tmp", mountPath: "/tmp" },
-            { name: "task", mountPath: "/var/task" },
-            { name: "opt", mountPath: "/opt" },
+            { name: "task", mountPath: "/var/task", readOnly: true },
+            { name: "task", mountPath: WRITABLE.task },
+            { name: "opt", mountPath: "/opt", readOnly: true },
+            { name: "opt", mountPath: WRITABLE.opt },
             { name: "token", mountPath: TOKEN_FOLDER, readOnly: true },
             { name: "role", mountPath: ROLE_FOLDER },
           ],

@@ -34,6 +34,14 @@ test("what an environment pod sets is enough", () => {
   });
 });
 
+test("a package is unpacked under the name by which its folder can be written", () => {
+  expect(readSettings({ ...POD, KAPPA_UNPACK_ROOT: "/kappa/volumes/task" })).toMatchObject({
+    taskRoot: "/var/task",
+    unpackRoot: "/kappa/volumes/task",
+  });
+  expect(readSettings({ ...POD, KAPPA_TASK_ROOT: "/elsewhere" }).unpackRoot).toBe("/elsewhere");
+});
+
 test("of the pod's variables a function sees where the Kubernetes API is, and nothing else", () => {
   const pod = { ...POD, KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443", KUBERNETES_PORT: "tcp://10.96.0.1:443" };
   expect(readSettings(pod).inherited).toEqual({ KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" });

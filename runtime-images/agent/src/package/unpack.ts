@@ -23,8 +23,8 @@ interface ZipEntry {
 }
 
 /**
- * Unpacks the archive `file` below `root`, which must exist and be empty. Files and folders are read-only afterwards, `root` too
- * where it is the agent's own; links stay links.
+ * Unpacks the archive `file` below `root`, which must exist and be empty. Files and folders in it are read-only afterwards; links
+ * stay links.
  * @throws PackageError InvalidZipFileException when it is damaged or breaks a rule; nothing is written before all rules hold
  */
 export async function unpackPackage(file: string, root: string): Promise<void> {
@@ -99,10 +99,6 @@ async function extract(zip: ZipFile, fd: number, entries: readonly ZipEntry[], r
   folders.delete(root);
   // The innermost first: a folder that cannot be written cannot have its own folders changed by anyone but their owner either.
   for (const folder of [...folders].reverse()) await chmod(folder, FOLDER_MODE);
-  await chmod(root, FOLDER_MODE).catch((error) => {
-    // A volume's own folder belongs to root; its mount is what makes it read-only.
-    if (error.code !== "EPERM") throw error;
-  });
 }
 
 /** The content of a small entry. Streams would cost more than the inflating. */
