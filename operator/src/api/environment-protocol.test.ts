@@ -78,7 +78,7 @@ const header = fc.oneof(
   fc
     .record({
       assignmentId: text,
-      kind: fc.constantFrom("initError" as const, "package" as const, "refused" as const),
+      kind: fc.constantFrom("package" as const, "refused" as const),
       errorType: text,
       message: text,
     })

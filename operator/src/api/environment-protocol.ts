@@ -136,24 +136,23 @@ export interface RoleToken {
   caCertificate: string;
 }
 
-/** Agent to gateway: the assignment was carried out and the runtime asked for its first event, or why not. */
+/** Agent to gateway: the assignment was carried out. The runtime asked for its first event, or failed to, and the next event starts it again. */
 export interface Assigned {
   assignmentId: string;
-  /** Milliseconds from process start to the first `next`. */
+  /** Milliseconds from process start to the first `next`, or to the failure. */
   initDurationMs: number;
 }
 
 /**
- * Agent to gateway: the environment cannot serve. With `errorType` of the function's own making (`Runtime.*`, `Sandbox.*`, a
- * user's exception) the body is Lambda's error object, which the caller gets. With `refused` nothing was started.
+ * Agent to gateway: the environment cannot serve, and nothing of the function was started. Code that fails while it starts is no
+ * such failure: the next event tries it again and is answered with the error.
  */
 export interface AssignmentFailed {
   assignmentId: string;
-  /** `initError`: the user's code or runtime failed. `package`: the package could not be fetched, verified or unpacked. `refused`: the agent already holds another assignment. */
-  kind: "initError" | "package" | "refused";
+  /** `package`: the package could not be fetched, verified or unpacked. `refused`: the agent already holds another assignment, or ends. */
+  kind: "package" | "refused";
   errorType: string;
   message: string;
-  initDurationMs?: number;
 }
 
 /** Gateway to agent: one event; the body is the payload. */
