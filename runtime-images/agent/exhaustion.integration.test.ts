@@ -1,5 +1,6 @@
 /** What a function may use up, and that neither its agent nor its next event is hurt by it. */
 import { readdir, readFile } from "node:fs/promises";
+import { getPriority } from "node:os";
 import { describe, expect, test } from "vitest";
 import { FrameType } from "../../operator/src/api/environment-protocol.ts";
 import { until } from "./testing/agent-process.ts";
@@ -47,6 +48,37 @@ def handler(event, context):
     expect((await link.invoke(1)).json).toBe("tried");
     expect((await readdir(`/proc/${await agent.pid()}/fd`)).length).toBeLessThan(150);
     expect((await link.invoke(0)).json).toEqual(expect.any(Number));
+  });
+});
+
+describe("a file", () => {
+  test("grows no larger than the function's ephemeral storage: the write fails, the function goes on", async () => {
+    const { link } = await running(
+      `
+import os
+def handler(event, context):
+    try:
+        with open(event + "/endless", "wb", buffering=0) as file:
+            while file.write(bytes(65536)): pass
+    except OSError as error: problem = error.strerror
+    return [problem, os.path.getsize(event + "/endless")]
+`,
+      {},
+      { env: { KAPPA_EPHEMERAL_STORAGE_MB: "3" } },
+    );
+    expect((await link.invoke("..")).json).toEqual(["File too large", 3 * 1024 * 1024]);
+  });
+});
+
+describe("processors", () => {
+  test("are the agent's first: a function and all it starts have the lowest priority", async () => {
+    const { link, agent } = await running(`
+import os, subprocess
+def handler(event, context):
+    return [os.nice(0), subprocess.check_output(["nice"], text=True).strip()]
+`);
+    expect((await link.invoke({})).json).toEqual([19, "19"]);
+    expect(getPriority(await agent.pid())).toBe(0);
   });
 });
 

@@ -99,9 +99,10 @@ describe("environmentPod", () => {
     expect(environmentPod(input).spec).toMatchObject({ restartPolicy: "Never", terminationGracePeriodSeconds: 930 });
   });
 
-  test("bounds /tmp by ephemeralStorage", () => {
-    const effective = { ...input.effective, ephemeralStorageMb: 2048 };
-    expect(environmentPod({ ...input, effective }).spec.volumes).toContainEqual({ name: "tmp", emptyDir: { sizeLimit: "2048Mi" } });
+  test("bounds /tmp by ephemeralStorage, and tells the agent", () => {
+    const { spec } = environmentPod({ ...input, effective: { ...input.effective, ephemeralStorageMb: 2048 } });
+    expect(spec.volumes).toContainEqual({ name: "tmp", emptyDir: { sizeLimit: "2048Mi" } });
+    expect(spec.containers[0]?.env).toContainEqual({ name: "KAPPA_EPHEMERAL_STORAGE_MB", value: "2048" });
   });
 
   test("keeps every node to avoid out, each once, in a stable order", () => {

@@ -150,6 +150,7 @@ export function environmentPod(input: EnvironmentPodInput) {
             { name: "KAPPA_GATEWAY_ADDRESSES", value: (input.gatewayAddresses ?? []).join(",") },
             { name: "KAPPA_RUNTIME", value: effective.runtime },
             { name: "KAPPA_UNPACK_ROOT", value: WRITABLE.task },
+            { name: "KAPPA_EPHEMERAL_STORAGE_MB", value: String(effective.ephemeralStorageMb) },
             { name: "POD_NAME", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } } },
             { name: "POD_NAMESPACE", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } } },
           ],

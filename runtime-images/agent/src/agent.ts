@@ -27,7 +27,7 @@ export interface AgentOptions {
   settings: Settings;
   log: Log;
   random: () => number;
-  environment: Omit<EnvironmentOptions, "onState" | "onNote" | "runtime" | "runtimeRoot" | "taskRoot" | "cgroupRoot" | "inherited">;
+  environment: Pick<EnvironmentOptions, "outputFd" | "functionLog" | "processes" | "now" | "monotonic">;
   /** Told the size of each event that is over. */
   relieve: (bytes: number) => void;
   /** The agent's work is over: exit. */
@@ -56,13 +56,14 @@ export class Agent {
     this.#options = options;
     const { settings, log } = options;
     this.#roleToken = new RoleTokenFiles(settings.roleFolder);
-    const { runtime, runtimeRoot, taskRoot, cgroupRoot, inherited } = settings;
+    const { runtime, runtimeRoot, taskRoot, cgroupRoot, maxFileBytes, inherited } = settings;
     this.#environment = new Environment({
       ...options.environment,
       runtime,
       runtimeRoot,
       taskRoot,
       cgroupRoot,
+      maxFileBytes,
       inherited,
       onState: (state) => this.#tellLater(state),
       onNote: (message, fields) => log.warn(message, fields),

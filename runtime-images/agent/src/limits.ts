@@ -21,6 +21,12 @@ export const FREEZE_DELAY_MS = 5;
 /** Open files of each process of a function (guide, "Lambda quotas"). */
 export const MAX_OPEN_FILES = 1_024;
 
+/**
+ * Niceness of everything of a function, the highest there is (setpriority(2)): a thousand processes that spin leave the agent its
+ * time. It counts within the pod only; pods compete by their shares.
+ */
+export const FUNCTION_NICENESS = 19;
+
 /** Attempts to start a runtime while the processes of the former one hold what a new one needs, and the pause between them. */
 export const SPAWN_RETRY = { attempts: 50, pauseMs: 100 } as const;
 

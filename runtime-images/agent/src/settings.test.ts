@@ -25,6 +25,7 @@ test("what an environment pod sets is enough", () => {
     roleFolder: "/var/run/secrets/kubernetes.io/serviceaccount",
     taskRoot: "/var/task",
     unpackRoot: "/var/task",
+    maxFileBytes: 512 * 1024 * 1024,
     tmp: "/tmp",
     runtimeRoot: "/var/runtime",
     runtimeApiPort: 9001,
@@ -40,6 +41,11 @@ test("a package is unpacked under the name by which its folder can be written", 
     unpackRoot: "/kappa/volumes/task",
   });
   expect(readSettings({ ...POD, KAPPA_TASK_ROOT: "/elsewhere" }).unpackRoot).toBe("/elsewhere");
+});
+
+test("a file may be as large as the function's ephemeral storage", () => {
+  expect(readSettings({ ...POD, KAPPA_EPHEMERAL_STORAGE_MB: "10240" }).maxFileBytes).toBe(10 * 1024 ** 3);
+  expect(() => readSettings({ ...POD, KAPPA_EPHEMERAL_STORAGE_MB: "512Mi" })).toThrow("KAPPA_EPHEMERAL_STORAGE_MB is");
 });
 
 test("of the pod's variables a function sees where the Kubernetes API is, and nothing else", () => {

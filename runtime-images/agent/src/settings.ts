@@ -20,6 +20,8 @@ export interface Settings {
   taskRoot: string;
   /** Where the package is unpacked: the same folder, under a name by which it can be written. */
   unpackRoot: string;
+  /** Largest file that the function may write: all of its `/tmp`. */
+  maxFileBytes: number;
   /** Folder for the archive while it is unpacked. */
   tmp: string;
   /** Folder of the runtime; its `bootstrap` is started. */
@@ -68,6 +70,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     roleFolder: text("KAPPA_ROLE_FOLDER", "/var/run/secrets/kubernetes.io/serviceaccount"),
     taskRoot: text("KAPPA_TASK_ROOT", "/var/task"),
     unpackRoot: text("KAPPA_UNPACK_ROOT", env.KAPPA_TASK_ROOT || "/var/task"),
+    maxFileBytes: integer("KAPPA_EPHEMERAL_STORAGE_MB", 1, 10_240, 512) * 1024 * 1024,
     tmp: text("KAPPA_TMP", "/tmp"),
     runtimeRoot: text("KAPPA_RUNTIME_ROOT", "/var/runtime"),
     runtimeApiPort: integer("KAPPA_RUNTIME_API_PORT", 0, 65_535, 9001),

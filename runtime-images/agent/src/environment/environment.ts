@@ -64,6 +64,8 @@ export interface EnvironmentOptions {
   runtimeRoot: string;
   taskRoot: string;
   cgroupRoot: string;
+  /** Largest file that the function may write. */
+  maxFileBytes: number;
   /** Variables of the pod that the function sees. */
   inherited: Readonly<Record<string, string>>;
   /** Descriptor that the runtime's stdout and stderr go to. */
@@ -245,7 +247,7 @@ export class Environment {
   #start(): void {
     const assignment = this.#assignment;
     if (assignment === undefined || this.#draining) return;
-    const { runtime, runtimeRoot, taskRoot, cgroupRoot, outputFd, inherited } = this.#options;
+    const { runtime, runtimeRoot, taskRoot, cgroupRoot, maxFileBytes, outputFd, inherited } = this.#options;
     this.#phase = "starting";
     this.#startedAt = this.#options.monotonic();
     this.#api.reset();
@@ -258,6 +260,7 @@ export class Environment {
       runtimeRoot,
       taskRoot,
       cgroupRoot,
+      maxFileBytes,
       outputFd,
       variables: runtimeVariables({ assignment, runtime, runtimeApi: this.#apiAddress, taskRoot, runtimeRoot, inherited }),
       onExit: (exit) => void this.#onExit(started, exit),

@@ -1,15 +1,18 @@
 /** One run of the runtime: the process that `bootstrap` starts. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { MAX_OPEN_FILES, SPAWN_RETRY } from "../limits.ts";
+import { SPAWN_RETRY } from "../limits.ts";
 import type { Exit } from "./failures.ts";
 import { MemoryMeter, oomKills } from "./memory.ts";
+import { startCommand } from "./start-command.ts";
 
 export interface RuntimeProcessOptions {
   runtimeRoot: string;
   taskRoot: string;
   cgroupRoot: string;
+  /** Largest file that the function may write. */
+  maxFileBytes: number;
   variables: Record<string, string>;
   /** Descriptor that stdout and stderr go to. */
   outputFd: number;
@@ -20,9 +23,6 @@ export interface RuntimeProcessOptions {
 
 /** Highest there is: on a memory overrun the runtime dies, not the agent (proc_pid_oom_score_adj(5)). */
 const OOM_SCORE_FIRST_TO_GO = "1000";
-
-/** Node cannot set limits. Unlike a shell this passes the environment on as it is; it costs 0.6 ms of a start, as a shell does. */
-const PRLIMIT = "/usr/bin/prlimit";
 
 /** What a start can fail with because of the processes that came before, which are on their way out (fork(2), execve(2)). */
 const TRANSIENT: readonly unknown[] = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"];
@@ -65,11 +65,9 @@ export class RuntimeProcess {
   }
 
   #spawn(): ChildProcess {
-    const { runtimeRoot, taskRoot, variables, outputFd } = this.#options;
-    const bootstrap = join(runtimeRoot, "bootstrap");
-    // An image of somebody else's may lack it; the container's own limit holds then.
-    const limited = existsSync(PRLIMIT);
-    return spawn(limited ? PRLIMIT : bootstrap, limited ? [`--nofile=${MAX_OPEN_FILES}:${MAX_OPEN_FILES}`, "--", bootstrap] : [], {
+    const { runtimeRoot, taskRoot, maxFileBytes, variables, outputFd } = this.#options;
+    const [file, ...args] = startCommand(join(runtimeRoot, "bootstrap"), maxFileBytes);
+    return spawn(file, args, {
       cwd: taskRoot,
       env: variables,
       stdio: ["ignore", outputFd, outputFd],
