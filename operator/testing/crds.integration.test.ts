@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { readCrds, rootSchema, type Schema } from "../../scripts/generate/crds.ts";
 import { kubectl, useApiServer } from "./index.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -184,6 +185,8 @@ describe("defaults that the API server fills in are Lambda's", () => {
       loggingConfig: { logFormat: "Text" },
       tracingConfig: { mode: "PassThrough" },
       role: "default",
+      environment: { variables: {} },
+      tags: {},
     });
   });
 
@@ -270,3 +273,69 @@ describe("server-side apply", () => {
     expect(spec.handler).toBe(example.spec.handler);
   });
 });
+
+/** Ways in which people take the last entry out of a map: the entry goes, or everything down to the map, or its block. */
+const EMPTIED: readonly [kind: string, example: string, before: object, after: object, expected: object][] = [
+  ...[{ variables: {} }, { variables: null }, {}, null, undefined].map((environment): (typeof EMPTIED)[number] => [
+    "fn",
+    "hello-python",
+    { environment: { variables: { STAGE: "1" } } },
+    { environment },
+    { environment: { variables: {} } },
+  ]),
+  ...[{}, null, undefined].flatMap((tags): (typeof EMPTIED)[number][] => [
+    ["fn", "hello-python", { tags: { team: "a" } }, { tags }, { tags: {} }],
+    ["esm", "event-source-mapping-schedule", { tags: { team: "a" } }, { tags }, { tags: {} }],
+  ]),
+  ["fn", "hello-python", { vpcConfig: { vpcName: "v", subnetIds: ["s"], securityGroupIds: ["g"] } }, { vpcConfig: {} }, { vpcConfig: {} }],
+  ["alias", "alias", { routingConfig: { additionalVersionWeights: { 2: "0.1" } } }, { routingConfig: {} }, { routingConfig: {} }],
+];
+
+describe.each([
+  ["kubectl apply", []],
+  ["kubectl apply --server-side", ["--server-side"]],
+])("with %s", (_, way) => {
+  test.for(EMPTIED.map((line, index) => ({ line, index })))(
+    "the last entry can go: $line.0 from $line.2 to $line.3",
+    async ({ line: [kind, example, before, after, expected], index }) => {
+      const object = parse(readFileSync(join(EXAMPLES, `${example}.yaml`), "utf8"));
+      const name = `emptied-${index}-${way.length}`;
+      const put = (spec: object) =>
+        run(["apply", ...way, "-f", "-"], JSON.stringify({ ...object, metadata: { name }, spec: { ...object.spec, ...spec } }));
+      expect(await put(before)).toMatchObject({ code: 0, stderr: "" });
+      expect(await put(after)).toMatchObject({ code: 0, stderr: "" });
+      expect(JSON.parse((await run(["get", kind, name, "-o", "json"])).stdout).spec).toMatchObject(expected);
+    },
+  );
+});
+
+test("nothing that may be empty is left as null when server-side apply takes its last field: it is atomic, or has a default", () => {
+  expect(readCrds(ROOT).flatMap((crd) => left(rootSchema(crd), crd.metadata.name))).toEqual([
+    // One of their fields has to be there, or it is the controller that always writes some.
+    "functions.kappa.dev.spec.code",
+    "functions.kappa.dev.status",
+    "versions.kappa.dev.spec.code",
+    "versions.kappa.dev.status",
+    "aliases.kappa.dev.status",
+    "eventsourcemappings.kappa.dev.spec.stream.shards",
+    "eventsourcemappings.kappa.dev.status",
+    "layerversions.kappa.dev.spec.content",
+    "layerversions.kappa.dev.status",
+    "vpcs.kappa.dev.status",
+  ]);
+});
+
+/** Maps and blocks that are owned field by field and need none of their fields. */
+function left(schema: Schema, path: string): string[] {
+  if (schema["x-kubernetes-map-type"] === "atomic" || schema["x-kubernetes-list-type"] === "atomic") return [];
+  const fields = Object.entries(schema.properties ?? {});
+  const filled =
+    schema.default !== undefined || (schema.required ?? []).length > 0 || fields.some(([, field]) => field.default !== undefined);
+  const isTop = path.endsWith(".kappa.dev");
+  const own = schema.type === "object" && !filled && !isTop && !path.endsWith(".metadata") ? [path] : [];
+  return [
+    ...own,
+    ...fields.flatMap(([name, field]) => left(field, `${path}.${name}`)),
+    ...(schema.items === undefined ? [] : left(schema.items, `${path}[]`)),
+  ];
+}

@@ -93,7 +93,7 @@ export interface FunctionEnvironment {
   /**
    * Environment variables by name. A name starts with a letter, then letters, digits and underscores, at least two characters. All names and values together have at most 4 KB, counted as the JSON text of this map, as Lambda does. Names that the runtime sets itself are refused. Lambda: Environment.Variables.
    */
-  variables?: {
+  variables: {
     [k: string]: string;
   };
 }
@@ -347,7 +347,7 @@ export interface FunctionSpec {
   /**
    * What the code finds in its environment. Lambda: Environment.
    */
-  environment?: FunctionEnvironment;
+  environment: FunctionEnvironment;
   /**
    * Execution role: the ServiceAccount of the same namespace whose permissions the code has. Default: default. Lambda: Role (the name after role/ of the ARN).
    */
@@ -405,7 +405,7 @@ export interface FunctionSpec {
   /**
    * Tags as Lambda's API shows them; at most 50, names up to 128 and values up to 256 characters. They are not Kubernetes labels. Lambda: Tags.
    */
-  tags?: {
+  tags: {
     [k: string]: string;
   };
 }
@@ -1188,7 +1188,7 @@ export interface EventSourceMappingSpec {
   /**
    * Tags as Lambda's API shows them; at most 50, names up to 128 and values up to 256 characters. They are not Kubernetes labels. Lambda: Tags.
    */
-  tags?: {
+  tags: {
     [k: string]: string;
   };
 }

@@ -342,6 +342,23 @@ describe("functions", () => {
     expect(downloads.filter((path) => path === "/config.zip")).toHaveLength(1);
   });
 
+  test.each([
+    ["kubectl apply", []],
+    ["kubectl apply --server-side", ["--server-side"]],
+  ])("a function whose last variable was taken away with %s runs without any", async (_, way) => {
+    const namespace = await account();
+    const put = async (special: object) => {
+      const fn = manifest(namespace, "emptied", { inline: "def handler(e, c): return 1" }, special);
+      expect(await kubectl(api().kubeconfigPath, ["apply", ...way, "-f", "-"], stringify(fn))).toMatchObject({ code: 0, stderr: "" });
+    };
+    await put({ environment: { variables: { STAGE: "1" } } });
+    const before = present(await eventually(functionOf(namespace, "emptied"), activeWith(1)));
+    expect(before.status?.effective?.environment).toEqual({ STAGE: "1" });
+    await put({});
+    const after = present(await eventually(functionOf(namespace, "emptied"), activeWith(2)));
+    expect(after.status?.effective?.environment).toEqual({});
+  });
+
   test("a package from a URL with another digest never becomes the function's", async () => {
     const namespace = await account();
     const bytes = zip("def handler(e, c): return 'swapped'");

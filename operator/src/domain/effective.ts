@@ -30,7 +30,7 @@ export function effectiveConfiguration(fn: LambdaFunction, stored: StoredPackage
     handler: spec.handler ?? "",
     memorySize: spec.memorySize,
     timeout: spec.timeout,
-    environment: spec.environment?.variables ?? {},
+    environment: spec.environment.variables,
     ephemeralStorageMb: spec.ephemeralStorage.size,
     role: spec.role,
     architectures: spec.architectures,

@@ -20,6 +20,8 @@ function fn(code: FunctionCode, special: Partial<LambdaFunction["spec"]> = {}, s
       architectures: ["x86_64"],
       loggingConfig: { logFormat: "Text" },
       tracingConfig: { mode: "PassThrough" },
+      environment: { variables: {} },
+      tags: {},
       ...special,
     },
     ...(status === undefined ? {} : { status }),

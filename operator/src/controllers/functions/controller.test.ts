@@ -60,6 +60,8 @@ function fn(
       architectures: ["x86_64"],
       loggingConfig: { logFormat: "Text" },
       tracingConfig: { mode: "PassThrough" },
+      environment: { variables: {} },
+      tags: {},
     },
   };
 }

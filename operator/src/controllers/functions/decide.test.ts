@@ -25,6 +25,8 @@ function fn(special: { spec?: Partial<LambdaFunction["spec"]>; generation?: numb
       architectures: ["x86_64"],
       loggingConfig: { logFormat: "Text" },
       tracingConfig: { mode: "PassThrough" },
+      environment: { variables: {} },
+      tags: {},
       ...special.spec,
     },
     ...(special.status === undefined ? {} : { status: special.status }),
