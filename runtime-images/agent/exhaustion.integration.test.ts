@@ -2,12 +2,17 @@
 import { readdir, readFile } from "node:fs/promises";
 import { getPriority } from "node:os";
 import { describe, expect, test } from "vitest";
-import { FrameType } from "../../operator/src/api/environment-protocol.ts";
+import { type Assignment, FrameType } from "../../operator/src/api/environment-protocol.ts";
 import { until } from "./testing/agent-process.ts";
 import { memoryCgroup, processCgroup } from "./testing/cgroup.ts";
 import { agentHarness } from "./testing/harness.ts";
 
 const { running } = agentHarness();
+
+/** Memory of a process that is no file's, MB: what it takes of its pod's limit. */
+async function anonymousMb(pid: number): Promise<number> {
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+}
 
 describe("open files", () => {
   test("are 1,024 for each process of a function, soft and hard", async () => {
@@ -106,6 +111,36 @@ def handler(event, context):
     } finally {
       await cgroup.remove();
     }
+  });
+});
+
+describe("output without end", () => {
+  const SECONDS = 2;
+  const writing = (command: string) =>
+    `import subprocess\ndef handler(event, context):\n    subprocess.run(["timeout", "${SECONDS}", ${command}])\n`;
+  const JSON_LOG = { format: "JSON" as const, group: "g", stream: "s", applicationLevel: "INFO" };
+  const IN_JSON: Partial<Assignment> = { logging: JSON_LOG };
+
+  test.each<[string, string, Partial<Assignment>]>([
+    ["of short lines", '"yes"', {}],
+    ["of short lines, in JSON with a level", '"yes"', IN_JSON],
+    ["of long lines", '"yes", "x" * 1000', {}],
+    ["without lines", '"cat", "/dev/zero"', {}],
+  ])("%s takes little of the agent's memory, and that it is dropped is said once a second", async (_, command, over) => {
+    const { link, agent } = await running(writing(command), over);
+    const pid = await agent.pid();
+    const before = await anonymousMb(pid);
+    let most = 0;
+    const timer = setInterval(async () => {
+      most = Math.max(most, await anonymousMb(pid));
+    }, 50);
+    const { tail } = await link.invoke({}, { logTail: true }).finally(() => clearInterval(timer));
+    // The pod has 64 MiB for the agent, of which it needs 20 before its first event.
+    expect(most - before).toBeLessThan(40);
+    expect(tail?.length).toBeGreaterThan(4000);
+    const dropped = (await agent.output(/REPORT|platform.report/)).match(/LOGS DROPPED|logsDropped/g);
+    expect(dropped?.length).toBeGreaterThanOrEqual(1);
+    expect(dropped?.length).toBeLessThanOrEqual(SECONDS + 2);
   });
 });
 

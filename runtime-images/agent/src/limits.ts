@@ -46,6 +46,9 @@ export const MAX_LINE_BYTES = 256 * 1024;
 export const LOG_BYTES_PER_SECOND = 2 * 1024 * 1024;
 export const LOG_BURST_BYTES = 8 * 1024 * 1024;
 
+/** How often it is said at most, amid a function's lines, that some were dropped. */
+export const DROPPED_NOTE_MS = 1_000;
+
 /** Lines of log may wait this long for others to be written together with; a short event's are one write. */
 export const LOG_FLUSH_MS = 10;
 

@@ -3,13 +3,19 @@ import type { Writable } from "node:stream";
 import { LOG_BACKLOG_BYTES, LOG_FLUSH_MS } from "../limits.ts";
 import type { LogSink } from "./function-log.ts";
 
+const NEWLINE = 0x0a;
+
+/** Room for a batch that is kept for the next one; a larger one is given back. */
+const ROOM = 64 * 1024;
+
 /**
  * Collects what is written within {@link LOG_FLUSH_MS} into one write. When whoever reads the output (the container runtime)
  * stops, at most {@link LOG_BACKLOG_BYTES} are kept and the rest is refused.
  */
 export class ContainerOutput implements LogSink {
   readonly #stream: Writable;
-  #batch: Uint8Array[] = [];
+  /** Lines are copied together as they come: a buffer for each would cost many times its bytes. */
+  #batch = Buffer.allocUnsafe(ROOM);
   #batchBytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -19,11 +25,16 @@ export class ContainerOutput implements LogSink {
     stream.on("error", () => {});
   }
 
-  write(bytes: Uint8Array): boolean {
-    if (this.#batchBytes + this.#stream.writableLength + bytes.length > LOG_BACKLOG_BYTES) return false;
+  write(line: Uint8Array, prefix?: Uint8Array): boolean {
+    const lineStart = this.#batchBytes + (prefix?.length ?? 0);
+    const end = lineStart + line.length + 1;
+    if (end + this.#stream.writableLength > LOG_BACKLOG_BYTES) return false;
     this.#timer ??= setTimeout(() => this.flush(), LOG_FLUSH_MS);
-    this.#batch.push(bytes);
-    this.#batchBytes += bytes.length;
+    if (end > this.#batch.length) this.#grow(end);
+    if (prefix) this.#batch.set(prefix, this.#batchBytes);
+    this.#batch.set(line, lineStart);
+    this.#batch[end - 1] = NEWLINE;
+    this.#batchBytes = end;
     return true;
   }
 
@@ -40,11 +51,16 @@ export class ContainerOutput implements LogSink {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const [first] = this.#batch;
-    if (first === undefined) return;
-    const bytes = this.#batch.length === 1 ? first : Buffer.concat(this.#batch, this.#batchBytes);
-    this.#batch = [];
+    if (this.#batchBytes === 0) return;
+    this.#stream.write(this.#batch.subarray(0, this.#batchBytes));
     this.#batchBytes = 0;
-    this.#stream.write(bytes);
+    // What the operating system has not taken yet, the stream still reads from it.
+    if (this.#stream.writableLength > 0 || this.#batch.length > ROOM) this.#batch = Buffer.allocUnsafe(ROOM);
+  }
+
+  #grow(bytes: number): void {
+    const larger = Buffer.allocUnsafe(Math.max(bytes, 2 * this.#batch.length));
+    larger.set(this.#batch.subarray(0, this.#batchBytes));
+    this.#batch = larger;
   }
 }

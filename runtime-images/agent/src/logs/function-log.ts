@@ -5,7 +5,7 @@
  * Text format: the platform's lines as Lambda writes them, the function's as `REQUEST-ID<TAB>line` (`init` before the first event).
  * JSON format: one object a line; the function's lines that are objects pass unchanged, others are wrapped.
  */
-import { DRAIN_BYTES, LOG_BURST_BYTES, LOG_BYTES_PER_SECOND, LOG_TAIL_BYTES, MAX_LINE_BYTES } from "../limits.ts";
+import { DRAIN_BYTES, DROPPED_NOTE_MS, LOG_BURST_BYTES, LOG_BYTES_PER_SECOND, LOG_TAIL_BYTES, MAX_LINE_BYTES } from "../limits.ts";
 import { isKept, type LogLevel, lineLevel } from "./levels.ts";
 import { LineSplitter } from "./lines.ts";
 import { LogRate } from "./rate.ts";
@@ -14,8 +14,12 @@ import { LogTail } from "./tail.ts";
 
 /** Where finished lines go. */
 export interface LogSink {
-  /** Takes bytes of whole lines. @returns false when they were dropped because nobody takes them away */
-  write(bytes: Uint8Array): boolean;
+  /**
+   * Takes a line without its end; the bytes are copied.
+   * @param prefix what comes before it on the same line
+   * @returns false when it was dropped because nobody takes lines away
+   */
+  write(line: Uint8Array, prefix?: Uint8Array): boolean;
 }
 
 /** What lines are read from. */
@@ -34,9 +38,12 @@ export interface FunctionLogOptions {
 /** Python's log sink parts the lines of one record with a bare carriage return (awslambdaric, StandardLogSink). */
 const RECORD_LINE_BREAK = 0x0d;
 
+const NEWLINE = 0x0a;
+
 export class FunctionLog {
   readonly #sink: LogSink;
   readonly #now: () => Date;
+  readonly #monotonic: () => number;
   readonly #rate: LogRate;
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES, (line) => this.#functionLine(line));
   #source: LogSource | undefined;
@@ -47,10 +54,13 @@ export class FunctionLog {
   #prefix = Buffer.from("init\t");
   /** The first event's tail begins with the start of the runtime, as on Lambda. */
   #tail: LogTail | undefined = new LogTail(LOG_TAIL_BYTES);
+  /** When it was last told that lines were dropped. */
+  #toldDroppedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: FunctionLogOptions) {
     this.#sink = options.sink;
     this.#now = options.now;
+    this.#monotonic = options.monotonic;
     this.#rate = new LogRate(LOG_BYTES_PER_SECOND, LOG_BURST_BYTES, options.monotonic);
   }
 
@@ -67,7 +77,17 @@ export class FunctionLog {
   }
 
   /** Bytes from the runtime. The buffer is only valid during the call. */
-  readonly push = (chunk: Buffer): void => this.#splitter.push(chunk);
+  readonly push = (chunk: Buffer): void => {
+    const [from, to] = this.#excess(chunk);
+    if (from === to) {
+      this.#splitter.push(chunk);
+      return;
+    }
+    this.#splitter.push(chunk.subarray(0, from));
+    const lines = countLines(chunk, from, to);
+    this.#rate.drop(to - from + lines * this.#prefix.length, lines);
+    this.#splitter.push(chunk.subarray(to));
+  };
 
   /** From here on lines belong to this event. What the former one left unread in the pipe counts as this one's, as on Lambda. */
   beginEvent(requestId: string, withTail: boolean): void {
@@ -89,7 +109,7 @@ export class FunctionLog {
     if (record === undefined) return;
     const bytes = Buffer.from(record);
     this.#tail?.add(bytes);
-    this.#reportDropped();
+    this.#tellDropped();
     this.#write(bytes);
   }
 
@@ -113,7 +133,7 @@ export class FunctionLog {
     if (this.#format === "JSON" && this.#lowest !== "TRACE" && !isKept(lineLevel(line), this.#lowest)) return;
     this.#tail?.add(line);
     if (!this.#rate.admit(this.#prefix.length + line.length + 1)) return;
-    this.#reportDropped();
+    if (this.#rate.dropped && this.#monotonic() - this.#toldDroppedAt >= DROPPED_NOTE_MS) this.#tellDropped();
     if (this.#format === "Text") this.#write(line, this.#prefix);
     else this.#write(isObject(line) ? line : this.#wrapped(line));
   }
@@ -123,20 +143,38 @@ export class FunctionLog {
     return Buffer.from(JSON.stringify({ timestamp: this.#now().toISOString(), ...requestId, message: line.toString() }));
   }
 
-  #reportDropped(): void {
+  #tellDropped(): void {
     const { dropped } = this.#rate;
     const record = dropped && this.#records?.dropped(this.#requestId, dropped);
-    if (record !== undefined && this.#sink.write(Buffer.from(`${record}\n`))) this.#rate.forgetDropped();
+    if (record === undefined || !this.#sink.write(Buffer.from(record))) return;
+    this.#rate.forgetDropped();
+    this.#toldDroppedAt = this.#monotonic();
+  }
+
+  /**
+   * Whole lines of a chunk that are over the rate whatever is in them: they are counted, not looked at, or a function that never
+   * stops writing would have the agent at work all the time. Not among them is what the tail may show.
+   * @returns from where to where
+   */
+  #excess(chunk: Buffer): [from: number, to: number] {
+    const none: [number, number] = [0, 0];
+    const levelled = this.#format === "JSON" && this.#lowest !== "TRACE";
+    if (chunk.length <= LOG_TAIL_BYTES || levelled || this.#rate.has(chunk.length)) return none;
+    const from = chunk.indexOf(NEWLINE) + 1;
+    const to = chunk.lastIndexOf(NEWLINE, chunk.length - LOG_TAIL_BYTES - 1) + 1;
+    return from > 0 && to > from ? [from, to] : none;
   }
 
   #write(line: Uint8Array, prefix?: Uint8Array): void {
-    const offset = prefix?.length ?? 0;
-    const bytes = Buffer.allocUnsafe(offset + line.length + 1);
-    if (prefix) bytes.set(prefix);
-    bytes.set(line, offset);
-    bytes[bytes.length - 1] = 0x0a;
-    if (!this.#sink.write(bytes)) this.#rate.drop(bytes.length);
+    if (!this.#sink.write(line, prefix)) this.#rate.drop((prefix?.length ?? 0) + line.length + 1);
   }
+}
+
+/** By a loop: a search for each of many short lines takes ten times as long. */
+function countLines(chunk: Buffer, from: number, to: number): number {
+  let lines = 0;
+  for (let at = from; at < to; at++) if (chunk[at] === NEWLINE) lines++;
+  return lines;
 }
 
 /** Whether a line looks like one JSON object; it is not parsed. */

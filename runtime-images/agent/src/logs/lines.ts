@@ -3,14 +3,19 @@
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
+/** Room for a line that arrives in parts, at first; it grows to what the longest one needs. */
+const FIRST_ROOM = 1024;
+
 /**
  * Keeps no more than one line of at most `maxBytes`; a longer one comes out in pieces, cut between characters.
- * Bytes stay bytes: nothing is decoded.
+ * Bytes stay bytes: nothing is decoded. Memory is used again, so that a function that never stops writing leaves no garbage: V8
+ * collects what is outside its heap too late for the room that the agent has.
  */
 export class LineSplitter {
   readonly #maxBytes: number;
   readonly #onLine: (line: Buffer) => void;
-  #partial: Buffer[] = [];
+  /** The start of a line whose end has not come yet. */
+  #partial = Buffer.allocUnsafe(FIRST_ROOM);
   #partialBytes = 0;
 
   /** @param onLine gets each line without its end. The buffer is only valid during the call. */
@@ -23,41 +28,58 @@ export class LineSplitter {
   push(chunk: Buffer): void {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
-      this.#add(chunk.subarray(start, end), false);
-      this.flush(true);
+      this.#endLine(chunk.subarray(start, end));
       start = end + 1;
     }
-    if (start < chunk.length) this.#add(chunk.subarray(start), true);
+    if (start < chunk.length) this.#keep(this.#cut(chunk.subarray(start)));
   }
 
-  /** Gives out what has no line end yet. @param even also when it is empty */
-  flush(even = false): void {
-    const [first] = this.#partial;
-    const line = first === undefined ? Buffer.alloc(0) : this.#partial.length === 1 ? first : Buffer.concat(this.#partial);
-    if (line.length === 0 && !even) return;
-    this.#partial = [];
-    this.#partialBytes = 0;
-    this.#onLine(line.at(-1) === RETURN ? line.subarray(0, -1) : line);
+  /** Gives out what has no line end yet. */
+  flush(): void {
+    if (this.#partialBytes > 0) this.#endPartial();
   }
 
-  /** @param keep whether the bytes outlive this call, so that they have to be copied */
-  #add(bytes: Buffer, keep: boolean): void {
+  #endLine(bytes: Buffer): void {
+    const rest = this.#cut(bytes);
+    if (this.#partialBytes === 0) {
+      this.#give(rest);
+      return;
+    }
+    this.#keep(rest);
+    this.#endPartial();
+  }
+
+  /** Gives out whole pieces while the line is too long. @returns what is left */
+  #cut(bytes: Buffer): Buffer {
     let rest = bytes;
     while (this.#partialBytes + rest.length > this.#maxBytes) {
       const cut = characterStart(rest, this.#maxBytes - this.#partialBytes);
-      this.#append(rest.subarray(0, cut), false);
-      this.flush();
+      this.#keep(rest.subarray(0, cut));
+      this.#endPartial();
       rest = rest.subarray(cut);
     }
-    this.#append(rest, keep);
+    return rest;
   }
 
-  #append(bytes: Buffer, keep: boolean): void {
-    if (bytes.length === 0) return;
-    this.#partial.push(keep ? Buffer.from(bytes) : bytes);
-    this.#partialBytes += bytes.length;
-    // Output that comes byte by byte must not become a list of a quarter of a million buffers.
-    if (this.#partial.length >= 64) this.#partial = [Buffer.concat(this.#partial)];
+  #keep(bytes: Buffer): void {
+    const length = this.#partialBytes + bytes.length;
+    if (length > this.#partial.length) {
+      const larger = Buffer.allocUnsafe(Math.min(this.#maxBytes, Math.max(length, 2 * this.#partial.length)));
+      larger.set(this.#partial.subarray(0, this.#partialBytes));
+      this.#partial = larger;
+    }
+    this.#partial.set(bytes, this.#partialBytes);
+    this.#partialBytes = length;
+  }
+
+  #endPartial(): void {
+    const line = this.#partial.subarray(0, this.#partialBytes);
+    this.#partialBytes = 0;
+    this.#give(line);
+  }
+
+  #give(line: Buffer): void {
+    this.#onLine(line.at(-1) === RETURN ? line.subarray(0, -1) : line);
   }
 }
 

@@ -94,18 +94,19 @@ describe("the tail", () => {
   });
 });
 
-function logOf(format: LogFormat, sink: (text: string) => boolean = () => true) {
+function logOf(format: LogFormat, sink: (text: string) => boolean = () => true, monotonic = () => 0) {
   const written: string[] = [];
   const log = new FunctionLog({
     sink: {
-      write: (bytes) => {
-        const taken = sink(Buffer.from(bytes).toString());
-        if (taken) written.push(Buffer.from(bytes).toString());
+      write: (line, prefix = new Uint8Array()) => {
+        const text = Buffer.concat([prefix, line, Buffer.from("\n")]).toString();
+        const taken = sink(text);
+        if (taken) written.push(text);
         return taken;
       },
     },
     now: () => NOW,
-    monotonic: () => 0,
+    monotonic,
   });
   const records = new PlatformRecords(format, () => NOW);
   log.configure(format, records);
@@ -182,6 +183,63 @@ describe("a function's log", () => {
       "LOGS DROPPED RequestId: id Records: 2 Bytes: 16 Reason: The function writes more than its log takes.\n",
       "id\tfour\n",
     ]);
+  });
+
+  test("says amid the lines at most once a second what was dropped, and before the platform's lines always", () => {
+    let now = 0;
+    let open = true;
+    const { log, records, written } = logOf(
+      "Text",
+      () => open,
+      () => now,
+    );
+    log.beginEvent("id", false);
+    const lose = () => {
+      open = false;
+      log.push(Buffer.from("lost\n"));
+      open = true;
+      log.push(Buffer.from("line\n"));
+    };
+    lose();
+    now = 999;
+    lose();
+    lose();
+    expect(written.filter((line) => line.startsWith("LOGS DROPPED"))).toHaveLength(1);
+    now = 1000;
+    lose();
+    now = 1001;
+    lose();
+    log.platform(records.start("id", "1"));
+    const told = written.flatMap((line) => /^LOGS DROPPED .*Records: (\d+)/.exec(line)?.[1] ?? []);
+    expect(told).toEqual(["1", "3", "1"]);
+    expect(written.at(-1)).toBe("START RequestId: id Version: 1\n");
+  });
+
+  test("counts what it drops, line by line or many at once, and its tail is the end of all that was written", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(12_000), { maxLength: 40 }), fc.integer({ min: 5_000, max: 65_536 }), (lengths, chunk) => {
+        // The first ones are what may be written at once.
+        const atOnce = Array.from({ length: 42 }, () => "x".repeat(200_000));
+        const lines = [...atOnce, ...lengths.map((length, index) => String(index % 10).repeat(length))];
+        const all = Buffer.from(lines.map((line) => `${line}\n`).join(""));
+        const { log, records, written } = logOf("Text");
+        log.beginEvent("id", true);
+        for (let at = 0; at < all.length; at += chunk) log.push(all.subarray(at, at + chunk));
+        log.catchUp();
+        expect(Buffer.from(log.takeTail() ?? "", "base64").equals(all.subarray(Math.max(0, all.length - 4096)))).toBe(true);
+        log.platform(records.start("id", "1"));
+        const kept = written.filter((line) => line.startsWith("id\t"));
+        const dropped = { records: 0, bytes: 0 };
+        for (const line of written) {
+          const [, records, bytes] = /^LOGS DROPPED .*Records: (\d+) Bytes: (\d+)/.exec(line) ?? [];
+          dropped.records += Number(records ?? 0);
+          dropped.bytes += Number(bytes ?? 0);
+        }
+        expect(kept.length + dropped.records).toBe(lines.length);
+        expect(kept.join("").length + dropped.bytes).toBe(all.length + 3 * lines.length);
+      }),
+      { numRuns: 30 },
+    );
   });
 
   test("keeps the platform's lines however much the function writes", () => {

@@ -24,12 +24,7 @@ export class LogRate {
 
   /** Whether a record of this many bytes may pass; one that may not is counted. */
   admit(bytes: number): boolean {
-    if (this.#tokens < bytes) {
-      const now = this.#now();
-      this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#filledAt) / 1000) * this.#bytesPerSecond);
-      this.#filledAt = now;
-    }
-    if (this.#tokens < bytes) {
+    if (!this.has(bytes)) {
       this.drop(bytes);
       return false;
     }
@@ -37,9 +32,19 @@ export class LogRate {
     return true;
   }
 
-  /** Counts a record that was dropped for another reason. */
-  drop(bytes: number): void {
-    this.#dropped.records += 1;
+  /** Whether this many bytes may pass now. */
+  has(bytes: number): boolean {
+    if (this.#tokens < bytes) {
+      const now = this.#now();
+      this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#filledAt) / 1000) * this.#bytesPerSecond);
+      this.#filledAt = now;
+    }
+    return this.#tokens >= bytes;
+  }
+
+  /** Counts what was dropped for another reason. */
+  drop(bytes: number, records = 1): void {
+    this.#dropped.records += records;
     this.#dropped.bytes += bytes;
   }
 

@@ -1,30 +1,34 @@
 /** The last bytes of a log. */
+
+const NEWLINE = 0x0a;
+
+/** A ring of bytes: adding to it makes no garbage. */
 export class LogTail {
-  readonly #limit: number;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  readonly #ring: Buffer;
+  /** Bytes added so far. */
+  #total = 0;
 
   constructor(limit: number) {
-    this.#limit = limit;
+    this.#ring = Buffer.allocUnsafe(limit);
   }
 
   /** Adds one line; its end is written too. The buffer is copied. */
   add(line: Uint8Array): void {
-    const kept = line.length >= this.#limit ? line.subarray(line.length - this.#limit + 1) : line;
-    const chunk = Buffer.allocUnsafe(kept.length + 1);
-    chunk.set(kept);
-    chunk[kept.length] = 0x0a;
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    for (let [first] = this.#chunks; first && this.#bytes - first.length >= this.#limit; [first] = this.#chunks) {
-      this.#chunks.shift();
-      this.#bytes -= first.length;
-    }
+    const limit = this.#ring.length;
+    const kept = line.length < limit ? line : line.subarray(line.length - limit + 1);
+    const start = this.#total % limit;
+    const first = Math.min(kept.length, limit - start);
+    this.#ring.set(kept.subarray(0, first), start);
+    this.#ring.set(kept.subarray(first), 0);
+    this.#ring[(start + kept.length) % limit] = NEWLINE;
+    this.#total += kept.length + 1;
   }
 
   /** At most `limit` bytes, base64. */
   toBase64(): string {
-    const all = Buffer.concat(this.#chunks);
-    return all.subarray(Math.max(0, all.length - this.#limit)).toString("base64");
+    const limit = this.#ring.length;
+    if (this.#total <= limit) return this.#ring.toString("base64", 0, this.#total);
+    const start = this.#total % limit;
+    return Buffer.concat([this.#ring.subarray(start), this.#ring.subarray(0, start)]).toString("base64");
   }
 }
