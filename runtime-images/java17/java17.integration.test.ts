@@ -244,6 +244,12 @@ describe("Java", () => {
     expect(options).toContain("-XX:TieredStopAtLevel=4");
   });
 
+  test("has Lambda's collector when JAVA_TOOL_OPTIONS only speaks of collecting", async () => {
+    const JAVA_TOOL_OPTIONS = "-XX:+UseStringDeduplication -XX:-UseGCOverheadLimit -XX:+UseNUMA -XX:MaxGCPauseMillis=100";
+    const { options } = await about({ environment: { JAVA_TOOL_OPTIONS } });
+    expect(options).toEqual(expect.arrayContaining(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]));
+  });
+
   test("loads the client's classes from the archive", async () => {
     const JAVA_TOOL_OPTIONS = "-Xlog:class+load=info:stdout";
     const { agent, link } = await running("app.Functions$Older", { environment: { JAVA_TOOL_OPTIONS } });
@@ -252,6 +258,13 @@ describe("Java", () => {
     const shared = lines.filter((line) => line.includes("shared objects file"));
     expect(lines.filter((line) => /com\.amazonaws\.lambda\.thirdparty.*shared objects file/.test(line)).length).toBeGreaterThan(100);
     expect(shared.length).toBeGreaterThan(0.9 * lines.length);
+  });
+
+  test("has the function's variables as they are, whatever those of its start-up file are called", async () => {
+    const names = ["runtime", "classpath", "native", "heap", "collector", "compiler", "option", "total", "classes", "code", "wrapper"];
+    const environment = Object.fromEntries(names.map((name) => [name, `own ${name}`]));
+    const { link } = await running("app.Functions$About", { environment });
+    expect((await link.invoke({})).json).toMatchObject({ environment });
   });
 
   test("is started by the wrapper script, which gets the whole command", async () => {

@@ -370,6 +370,13 @@ describe.each<NodejsRuntime>(["nodejs24.x", "nodejs22.x"])("%s", (runtime) => {
       expect(large.arguments.join(" ")).not.toContain("space-size");
     });
 
+    test("has the function's variables as they are, whatever those of its start-up file are called", async () => {
+      const names = ["runtime", "major", "young", "feature", "entry", "wrapper"];
+      const environment = Object.fromEntries(names.map((name) => [name, `own ${name}`]));
+      const { link } = await running({ "index.js": "exports.handler = async () => process.env;" }, { environment });
+      expect((await link.invoke({})).json).toMatchObject(environment);
+    });
+
     test("is started by the wrapper script", async () => {
       const { agent, link } = await running(
         {
