@@ -22,6 +22,9 @@ const EVENT = { text: "ä", number: 1, fraction: 1.5, list: ["a"], map: { a: [1,
 /** The second one fails. */
 const EVENTS = [{ ...EVENT, nested: EVENT }, { flag: true }].map((event) => JSON.stringify(event));
 
+/** A run takes a second; one that hangs must not hold up the build. */
+const LIMIT_MS = 120_000;
+
 /** @param runtime folder laid out as /var/runtime; gets `lib/runtime.jsa` */
 export async function shareClasses(runtime: string): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), "share-classes-"));
@@ -69,7 +72,7 @@ async function train(command: readonly string[], cwd: string): Promise<void> {
   await once(api, "listening");
   const [file = "", ...args] = command;
   const env = { AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${(api.address() as AddressInfo).port}` };
-  const client = spawn(file, args, { cwd, env, stdio: ["ignore", "ignore", "inherit"] });
+  const client = spawn(file, args, { cwd, env, stdio: ["ignore", "ignore", "inherit"], timeout: LIMIT_MS });
   // Java writes the list as it exits.
   let finished = false;
   finish = () => {

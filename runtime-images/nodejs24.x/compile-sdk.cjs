@@ -19,8 +19,11 @@ for (const name of readdirSync(join(runtime, "node_modules/@aws-sdk")))
   if (/^(client|lib)-|presigner$/.test(name)) requireThere(`@aws-sdk/${name}`);
 flushCompileCache();
 
-for (const name of readdirSync(cache)) {
-  // Node lets nobody but the one who made them read the files, and that one's number is the end of the folder's name.
-  for (const file of readdirSync(join(cache, name))) chmodSync(join(cache, name, file), 0o644);
-  renameSync(join(cache, name), join(cache, name.replace(/-\d+$/, `-${userId}`)));
-}
+// Node lets nobody but the one who made them read the files, and that one's number is the end of the folder's name.
+const made = readdirSync(cache);
+const [name] = made;
+const files = made.length === 1 && /-\d+$/.test(name) ? readdirSync(join(cache, name)) : [];
+if (files.length === 0)
+  throw new Error(`Node keeps compiled code in another way than this program knows: ${cache} holds [${made.join(", ")}]`);
+for (const file of files) chmodSync(join(cache, name, file), 0o644);
+renameSync(join(cache, name), join(cache, name.replace(/-\d+$/, `-${userId}`)));
