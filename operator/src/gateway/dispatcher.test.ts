@@ -14,7 +14,7 @@ import type { EnvironmentIdentity } from "./environment.ts";
 import { Environments } from "./environments.ts";
 import { FunctionRegistry } from "./function-registry.ts";
 import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
-import type { Pod } from "./pod.ts";
+import { type Pod, trimPod } from "./pod.ts";
 import { SuspectNodes } from "./suspect-nodes.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -211,7 +211,7 @@ function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 
   /** Shows a pod as the watch does. */
   function watch(identity: EnvironmentIdentity, over: { nodeName?: string; status?: Pod["status"]; deleted?: boolean } = {}): void {
     const { namespace, podName, podUid, assignmentId } = identity;
-    environments.putPod({
+    const pod: Pod = {
       apiVersion: "v1",
       kind: "Pod",
       metadata: {
@@ -224,7 +224,8 @@ function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 
       },
       ...(over.nodeName === undefined ? {} : { spec: { nodeName: over.nodeName } }),
       status: over.status ?? { phase: "Running" },
-    });
+    };
+    environments.putPod(trimPod(pod));
   }
 
   const pod = (index: number): EnvironmentIdentity => {
@@ -343,7 +344,7 @@ describe("environments are started", () => {
     agent.listener?.disconnected("silent");
     await t.pass(2_000);
     t.invoke("b");
-    await t.pass(2_000);
+    await t.pass(3_500);
     expect(t.created.map(({ avoidNodes }) => avoidNodes)).toEqual([[], ["worker-1"]]);
     expect(t.removed[0]).toEqual({ podName: "f-0", grace: 0 });
   });
@@ -509,6 +510,79 @@ describe("events", () => {
     });
     expect(failureOf(call.outcome())).toEqual(KILLED);
     expect(await errorsCounted(t)).toBe(1);
+  });
+
+  test("of an environment that the kernel killed end when its container has, a second before the phase of its pod says so", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.listener?.disconnected("broken");
+    t.watch(t.pod(0), { status: { ...KILLED_POD, phase: "Running" } });
+    expect(failureOf(call.outcome())).toEqual(KILLED);
+    // The phase follows; neither that nor what comes in between is a new environment.
+    t.watch(t.pod(0), { status: { ...KILLED_POD, phase: "Running" } });
+    t.watch(t.pod(0), { status: KILLED_POD });
+    expect(t.environments.counts()).toEqual({ starting: 0, idle: 0, busy: 0, retiring: 0 });
+  });
+
+  test("of an environment whose kubelet is slow to report are answered with what it reports within five seconds", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.listener?.disconnected("broken");
+    await t.pass(4_500);
+    expect(call.outcome()).toBeUndefined();
+    t.watch(t.pod(0), { status: KILLED_POD });
+    expect(failureOf(call.outcome())).toEqual(KILLED);
+  });
+
+  test("of an environment that was evicted because its own /tmp was full are the function's error", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.listener?.disconnected("broken");
+    // The container is gone a moment before the pod says why, and what it ended with is no verdict.
+    t.watch(t.pod(0), { status: { ...EVICTED_CONTAINER, phase: "Running" } });
+    expect(call.outcome()).toBeUndefined();
+    t.watch(t.pod(0), { status: evicted('Usage of EmptyDir volume "tmp" exceeds the limit "512Mi". ') });
+    expect(failureOf(call.outcome())).toEqual(TMP_FULL);
+    expect(await errorsCounted(t)).toBe(1);
+  });
+
+  test("that wait while an initialisation fills /tmp: one gets that as its answer", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.listener?.disconnected("broken");
+    t.watch(t.pod(0), { status: evicted('Usage of EmptyDir volume "tmp" exceeds the limit "512Mi". ') });
+    expect(failureOf(call.outcome())).toEqual(TMP_FULL);
+  });
+
+  test.each([
+    ["its node needs room", "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 0. "],
+    ["another volume is full, which its function cannot write to", 'Usage of EmptyDir volume "task" exceeds the limit "512Mi". '],
+    ["a volume of another name is", 'Usage of EmptyDir volume "tmp2" exceeds the limit "512Mi". '],
+  ])("of an environment that was evicted because %s may be tried again", async (_, message) => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.listener?.disconnected("broken");
+    t.watch(t.pod(0), { status: evicted(message) });
+    expect(errorOf(call.outcome())).toMatchObject({ code: "K106", message: expect.stringContaining("Retry the request") });
   });
 
   test("of an environment that ended otherwise are not blamed on its memory, though it overran once before", async () => {
@@ -682,6 +756,17 @@ const KILLED = { errorType: "Runtime.OutOfMemory", errorMessage: "RequestId: a E
 const KILLED_POD: NonNullable<Pod["status"]> = {
   phase: "Failed",
   containerStatuses: [{ name: "environment", state: { terminated: { reason: "OOMKilled", exitCode: 137 } } }],
+};
+
+const EVICTED_CONTAINER: NonNullable<Pod["status"]> = {
+  containerStatuses: [{ name: "environment", state: { terminated: { reason: "Error", exitCode: 137 } } }],
+};
+/** A pod that its kubelet ended, in the kubelet's words. */
+const evicted = (message: string): NonNullable<Pod["status"]> => ({ ...EVICTED_CONTAINER, phase: "Failed", reason: "Evicted", message });
+const TMP_FULL = {
+  errorType: "Runtime.ExitError",
+  errorMessage:
+    "RequestId: a Error: /tmp is full: it held more than the 512Mi of the function's ephemeralStorage, so its environment was ended",
 };
 
 type Setup = ReturnType<typeof setup>;

@@ -1,4 +1,4 @@
-import type { Assignment, AwsCredentials, Result } from "../api/environment-protocol.ts";
+import type { Assignment, AwsCredentials } from "../api/environment-protocol.ts";
 import type { FunctionEffectiveLoggingConfig } from "../api/types.generated.ts";
 import { functionArn } from "../domain/arns.ts";
 import { roleOf } from "../domain/effective.ts";
@@ -9,11 +9,11 @@ import { KubeError } from "../kube/errors.ts";
 import type { FunctionMetrics, GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { AccountConcurrency } from "./account-concurrency.ts";
-import type { Environment, EnvironmentHost, EnvironmentIdentity, StartFailure } from "./environment.ts";
+import type { Environment, EnvironmentHost, EnvironmentIdentity, StartFailure, Used } from "./environment.ts";
 import type { EnvironmentPhase } from "./environment-state.ts";
 import { type FunctionEntry, type Runnable, refusalOf } from "./function-registry.ts";
 import type { Invocation } from "./invocation.ts";
-import { failureBody, outOfMemory } from "./platform-errors.ts";
+import { failureBody, overused } from "./platform-errors.ts";
 import type { PodWriter } from "./pod-writer.ts";
 import type { SuspectNodes } from "./suspect-nodes.ts";
 
@@ -217,28 +217,28 @@ export class Dispatcher implements EnvironmentHost {
       this.#deps.metrics.coldStart(runtime, (this.#deps.clock.monotonic() - environment.wantedSince) / 1000);
   }
 
-  finished(environment: Environment, invocation: Invocation, result: Result | undefined): void {
+  finished(environment: Environment, invocation: Invocation, used: Used | undefined): void {
     this.#release(invocation);
-    if (!result) {
+    if (!used) {
       this.#metrics.platformError();
       this.#deps.metrics.environmentFailed("connectionLost");
       return;
     }
     this.#metrics.finished({
-      durationMs: result.durationMs,
-      billedMs: result.billedMs,
+      durationMs: used.durationMs,
+      billedMs: used.billedMs,
       memoryMb: environment.runnable?.effective.memorySize ?? 0,
-      functionError: result.functionError !== undefined,
+      functionError: used.functionError !== undefined,
     });
     if (!invocation.waited)
-      this.#deps.metrics.overhead(Math.max(0, this.#deps.clock.monotonic() - invocation.arrivedAt - result.durationMs) / 1000);
+      this.#deps.metrics.overhead(Math.max(0, this.#deps.clock.monotonic() - invocation.arrivedAt - used.durationMs) / 1000);
   }
 
   startFailed(environment: Environment, failure: StartFailure): void {
     const { log, metrics } = this.#deps;
     const where = { pod: environment.key, node: environment.nodeName, function: this.#entry.key };
     switch (failure.why) {
-      case "outOfMemory":
+      case "overuse":
         metrics.environmentFailed("init");
         this.#answerOne((invocation) => {
           this.#metrics.finished({
@@ -247,7 +247,7 @@ export class Dispatcher implements EnvironmentHost {
             memoryMb: environment.runnable?.effective.memorySize ?? 0,
             functionError: true,
           });
-          invocation.finish({ type: "functionError", body: failureBody(outOfMemory(invocation.requestId)) });
+          invocation.finish({ type: "functionError", body: failureBody(overused(invocation.requestId, failure.overuse)) });
         });
         break;
       case "package": {

@@ -81,7 +81,12 @@ describe("what happens next", () => {
       "retiring",
       ["fail", "disconnect", "deletePod"],
     ],
-    ["a kernel kill is reported as such", [...busy, disconnected, { type: "podEnded", outOfMemory: true }], "gone", ["fail", "disconnect"]],
+    [
+      "an end by what the function did is reported as such",
+      [...busy, disconnected, { type: "podEnded", overuse: true }],
+      "gone",
+      ["fail", "disconnect"],
+    ],
     [
       "an agent that reconnects after a loss does not revive the event",
       [...busy, disconnected, { type: "connected", state: "busy" }],
@@ -103,7 +108,7 @@ describe("what happens next", () => {
     ],
     [
       "a pod that ends before it served counts as a failed start",
-      [{ type: "podEnded", outOfMemory: false }],
+      [{ type: "podEnded", overuse: false }],
       "gone",
       ["startFailed", "disconnect"],
     ],
@@ -129,17 +134,17 @@ describe("what happens next", () => {
       ["disconnect", "deletePod"],
     ],
     ["news of a failed initialisation wait for its reason", [connected, { type: "stateChange", state: "failed" }], "assigning", []],
-    ["nothing happens to what is gone", [{ type: "podEnded", outOfMemory: false }, connected], "gone", []],
+    ["nothing happens to what is gone", [{ type: "podEnded", overuse: false }, connected], "gone", []],
   ])("%s", (_, events, phase, effects) => {
     const outcome = outcomeOf(events);
     expect(outcome.state.phase).toBe(phase);
     expect(outcome.effects.map((e) => e.type)).toEqual(effects);
   });
 
-  test("a kernel kill and a lost connection are told apart", () => {
-    const why = (outOfMemory: boolean) => outcomeOf([...busy, disconnected, { type: "podEnded", outOfMemory }]).effects[0];
+  test("an end by what the function did and a lost connection are told apart", () => {
+    const why = (overuse: boolean) => outcomeOf([...busy, disconnected, { type: "podEnded", overuse }]).effects[0];
     expect([why(true), why(false)]).toEqual([
-      { type: "fail", requestId: "a", why: "outOfMemory" },
+      { type: "fail", requestId: "a", why: "overuse" },
       { type: "fail", requestId: "a", why: "connectionLost" },
     ]);
   });
@@ -186,7 +191,7 @@ const anything: fc.Arbitrary<EnvironmentEvent> = fc.oneof(
   fc.boolean().map((owned) => ({ type: "owned" as const, owned })),
   fc.constant(retire),
   fc.constant({ type: "podTerminating" as const }),
-  fc.boolean().map((outOfMemory) => ({ type: "podEnded" as const, outOfMemory })),
+  fc.boolean().map((overuse) => ({ type: "podEnded" as const, overuse })),
   fc.constant({ type: "timeout" as const }),
 );
 

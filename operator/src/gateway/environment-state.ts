@@ -64,7 +64,7 @@ export type EnvironmentEvent =
   | { type: "owned"; owned: boolean }
   | { type: "retire"; reason: RetireReason }
   | { type: "podTerminating" }
-  | { type: "podEnded"; outOfMemory: boolean }
+  | { type: "podEnded"; overuse: boolean }
   | { type: "timeout" };
 
 export type EnvironmentEffect =
@@ -81,7 +81,7 @@ export type EnvironmentEffect =
   /** The part of the event's response is the frame that just came. */
   | { type: "pass" }
   /** The event ended without a result. */
-  | { type: "fail"; requestId: string; why: "connectionLost" | "outOfMemory" | "protocol" | "noAnswer" }
+  | { type: "fail"; requestId: string; why: "connectionLost" | "overuse" | "protocol" | "noAnswer" }
   /** It never came to its first event. */
   | { type: "startFailed"; why: "timeout" | "ended" | "assignment" | "failed" }
   | { type: "shutdown"; reason: RetireReason }
@@ -138,7 +138,7 @@ export function nextState(state: EnvironmentState, event: EnvironmentEvent, now:
     case "podTerminating":
       return onTerminating(state);
     case "podEnded":
-      return onEnded(state, event.outOfMemory);
+      return onEnded(state, event.overuse);
     case "timeout":
       return onTimeout(state);
   }
@@ -266,7 +266,7 @@ function onTerminating(state: EnvironmentState): Transition {
   }
 }
 
-function onEnded(state: EnvironmentState, outOfMemory: boolean): Transition {
+function onEnded(state: EnvironmentState, overuse: boolean): Transition {
   const gone: EnvironmentState = { phase: "gone", owned: state.owned, connected: state.connected };
   // The controller sweeps the object away after a while in which a person can read why it ended.
   const cleanup: EnvironmentEffect[] = [{ type: "disconnect" }];
@@ -275,7 +275,7 @@ function onEnded(state: EnvironmentState, outOfMemory: boolean): Transition {
     case "lost":
       return {
         state: gone,
-        effects: [{ type: "fail", requestId: state.requestId ?? "", why: outOfMemory ? "outOfMemory" : "connectionLost" }, ...cleanup],
+        effects: [{ type: "fail", requestId: state.requestId ?? "", why: overuse ? "overuse" : "connectionLost" }, ...cleanup],
       };
     case "idle":
       return { state: gone, effects: [{ type: "withdraw" }, ...cleanup] };

@@ -27,8 +27,8 @@ import {
 } from "./environment-state.ts";
 import type { Runnable } from "./function-registry.ts";
 import type { BytesLeft, Invocation } from "./invocation.ts";
-import { failureBody, outOfMemory, RESPONSE_TOO_LARGE } from "./platform-errors.ts";
-import type { PodCondition } from "./pod.ts";
+import { failureBody, overused, RESPONSE_TOO_LARGE } from "./platform-errors.ts";
+import type { Overuse, PodCondition } from "./pod.ts";
 
 /** Added to a function's time-out before an agent that does not answer is given up. It enforces the time-out itself. */
 const ANSWER_MARGIN_MS = 15_000;
@@ -36,8 +36,8 @@ const ANSWER_MARGIN_MS = 15_000;
 const ASSIGN_MS = 60_000;
 const RECONNECT_MS = 10_000;
 const BUSY_MS = 200;
-/** A kubelet looks at its containers once a second and then reports: 2 s on a busy machine, and twice that for a busier one. */
-const POST_MORTEM_MS = 4_000;
+/** A kubelet looks at its containers once a second and then reports: 2 s on a busy machine, and more than that on a busier one. */
+const POST_MORTEM_MS = 5_000;
 /** An environment's credentials are good for 12 h, so it is replaced before, those of one hour not all at once. */
 const MAX_AGE_MS = 10 * 3_600_000;
 const AGE_SPREAD_MS = 3_600_000;
@@ -47,10 +47,13 @@ const CREDIT_BYTES = 64 * 1024;
 /** Why an environment never came to its first event. */
 export type StartFailure =
   | { why: "timeout" | "ended" | "failed"; detail: string }
-  /** The kernel killed it while it was initialised. */
-  | { why: "outOfMemory" }
+  /** It was ended by what the function did while it was initialised. */
+  | { why: "overuse"; overuse: Overuse }
   | { why: "package"; errorType: string; message: string }
   | { why: "refused" };
+
+/** What is counted of an event. */
+export type Used = Pick<Result, "durationMs" | "billedMs" | "functionError">;
 
 /** The dispatcher of a function hears from its environments. */
 export interface EnvironmentHost {
@@ -62,7 +65,7 @@ export interface EnvironmentHost {
   moved(environment: Environment, from: EnvironmentPhase): void;
   /** The runtime asked for its first event. */
   started(environment: Environment, initDurationMs: number): void;
-  finished(environment: Environment, invocation: Invocation, result: Result | undefined): void;
+  finished(environment: Environment, invocation: Invocation, used: Used | undefined): void;
   /** Everything the agent needs to become this function; absent when that is no longer wanted. */
   assignment(environment: Environment): Assignment | undefined;
 }
@@ -141,8 +144,8 @@ export class Environment {
    * container as killed for its memory, whatever ends it.
    */
   #overran = false;
-  /** Whether that is how it ended. */
-  #killedForMemory = false;
+  /** What it ended of, where the function did that. */
+  #overuse: Overuse | undefined;
   /** Of the event that runs. */
   #streaming: Streaming | undefined;
 
@@ -254,8 +257,8 @@ export class Environment {
       this.apply({ type: "podTerminating" });
     }
     if (condition.ended !== "ended") return;
-    this.#killedForMemory = condition.outOfMemory && !this.#overran;
-    this.apply({ type: "podEnded", outOfMemory: this.#killedForMemory });
+    this.#overuse = this.#overran && condition.overuse?.of === "memory" ? undefined : condition.overuse;
+    this.apply({ type: "podEnded", overuse: this.#overuse !== undefined });
   }
 
   /** Time has passed. */
@@ -446,12 +449,13 @@ export class Environment {
     });
   }
 
-  #fail(why: "connectionLost" | "outOfMemory" | "protocol" | "noAnswer"): void {
+  #fail(why: "connectionLost" | "overuse" | "protocol" | "noAnswer"): void {
     this.#take((invocation) => {
-      if (why === "outOfMemory") {
+      if (why === "overuse" && this.#overuse) {
+        // As far as it can be known from here.
         const durationMs = this.#deps.clock.monotonic() - this.#sentAt;
-        invocation.finish({ type: "functionError", body: failureBody(outOfMemory(invocation.requestId)) });
-        this.#host?.finished(this, invocation, killed(invocation.requestId, durationMs, this.runnable?.effective.memorySize ?? 0));
+        invocation.finish({ type: "functionError", body: failureBody(overused(invocation.requestId, this.#overuse)) });
+        this.#host?.finished(this, invocation, { durationMs, billedMs: Math.ceil(durationMs), functionError: "Unhandled" });
         return;
       }
       this.#deps.log.error(
@@ -475,8 +479,8 @@ export class Environment {
   }
 
   #startFailed(why: "timeout" | "ended" | "assignment" | "failed", frame: ReceivedFrame | undefined): void {
-    if (why === "ended" && this.#assigned && this.#killedForMemory) {
-      this.#host?.startFailed(this, { why: "outOfMemory" });
+    if (why === "ended" && this.#assigned && this.#overuse) {
+      this.#host?.startFailed(this, { why: "overuse", overuse: this.#overuse });
       return;
     }
     if (why !== "assignment" || frame?.type !== FrameType.assignmentFailed) {
@@ -495,19 +499,6 @@ export function functionUidOf({ assignmentId }: EnvironmentIdentity): string {
 }
 
 const OUT_OF_MEMORY = "Runtime.OutOfMemory";
-
-/** What an event used that ended with its environment, as far as it can be known from here. */
-function killed(requestId: string, durationMs: number, memoryMb: number): Result {
-  return {
-    requestId,
-    functionError: "Unhandled",
-    errorType: OUT_OF_MEMORY,
-    durationMs,
-    billedMs: Math.ceil(durationMs),
-    maxMemoryMb: memoryMb,
-    reusable: false,
-  };
-}
 
 /** A number in [0, 1) that is the same each time: a UID begins with random digits. */
 function chanceOf(uid: string): number {

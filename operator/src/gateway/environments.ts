@@ -249,7 +249,7 @@ export class Environments implements AgentHost {
   #end(environment: Environment): void {
     // The pod is gone as a whole; nothing is left to delete.
     environment.terminating = true;
-    environment.apply({ type: "podEnded", outOfMemory: false });
+    environment.apply({ type: "podEnded", overuse: false });
     this.#forget(environment);
   }
 

@@ -1,5 +1,6 @@
 /** Lambda's words for failures of a function that no runtime could report. Pure. */
 import { MAX_RESPONSE } from "../lambda-api/invoke-request.ts";
+import type { Overuse } from "./pod.ts";
 
 /** Lambda's error object. */
 export interface FunctionFailure {
@@ -7,9 +8,15 @@ export interface FunctionFailure {
   errorMessage: string;
 }
 
-/** The kernel killed the environment as a whole for its memory. */
-export function outOfMemory(requestId: string): FunctionFailure {
-  return { errorType: "Runtime.OutOfMemory", errorMessage: `RequestId: ${requestId} Error: Runtime exited with error: signal: killed` };
+/** The environment as a whole was ended by what its function did. Lambda's words for memory; there a full /tmp ends nothing. */
+export function overused(requestId: string, overuse: Overuse): FunctionFailure {
+  const message = `RequestId: ${requestId} Error: `;
+  if (overuse.of === "memory")
+    return { errorType: "Runtime.OutOfMemory", errorMessage: `${message}Runtime exited with error: signal: killed` };
+  return {
+    errorType: "Runtime.ExitError",
+    errorMessage: `${message}/tmp is full: it held more than the ${overuse.limit} of the function's ephemeralStorage, so its environment was ended`,
+  };
 }
 
 /** The caller wanted in one piece what the function streamed. */

@@ -6,6 +6,9 @@ export interface Pod extends KubeObject {
   spec?: { nodeName?: string };
   status?: {
     phase?: string;
+    /** Of a pod that its kubelet ended: `Evicted`. */
+    reason?: string;
+    message?: string;
     /** When the node's kubelet took note of the pod. */
     startTime?: string;
     conditions?: { type: string; status: string; reason?: string; message?: string }[];
@@ -23,7 +26,7 @@ export interface Pod extends KubeObject {
 export function trimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
   const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, annotations } = metadata;
   const assignment = annotations?.[Annotation.assignment];
-  const { phase, startTime, conditions, containerStatuses } = status ?? {};
+  const { phase, reason, message, startTime, conditions, containerStatuses } = status ?? {};
   return {
     apiVersion,
     kind,
@@ -39,6 +42,8 @@ export function trimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod 
     ...(spec?.nodeName === undefined ? {} : { spec: { nodeName: spec.nodeName } }),
     status: {
       ...(phase === undefined ? {} : { phase }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(message === undefined ? {} : { message }),
       ...(startTime === undefined ? {} : { startTime }),
       ...(conditions === undefined ? {} : { conditions: conditions.filter(({ type }) => type === "PodScheduled") }),
       ...(containerStatuses === undefined
@@ -48,12 +53,15 @@ export function trimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod 
   };
 }
 
+/** What a function used more of than it has, for which its environment was ended. `limit`: as Kubernetes writes it, such as `512Mi`. */
+export type Overuse = { of: "memory" } | { of: "tmp"; limit: string };
+
 /** What a pod's status says of the environment in it. */
 export interface PodCondition {
   /** Its processes have ended, or it is being deleted. */
   ended: "running" | "terminating" | "ended";
-  /** The kernel killed it for its memory. */
-  outOfMemory: boolean;
+  /** It ended by what its function did. */
+  overuse?: Overuse;
   /** The scheduler's message, when no node has room. */
   unschedulable?: string;
   /** A node was chosen for it, and the kubelet there took note of it: a node that is down never does. */
@@ -68,19 +76,41 @@ export interface PodCondition {
  */
 const KILLED = 137;
 
+/** The kubelet's words for a volume that went over its limit, which say which one (pkg/kubelet/eviction/helpers.go, emptyDirMessageFmt). */
+const TMP_FULL = /^Usage of EmptyDir volume "tmp" exceeds the limit "([^"]{1,32})"/;
+
 /** Reads a pod's status. */
 export function podCondition(pod: Pod): PodCondition {
   const phase = pod.status?.phase;
   const states = (pod.status?.containerStatuses ?? []).map((c) => c.state);
   const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
+  const overuse = overuseOf(pod);
   const waiting = states.find((s) => s?.waiting?.message !== undefined)?.waiting;
   return {
-    ended: phase === "Failed" || phase === "Succeeded" ? "ended" : pod.metadata.deletionTimestamp === undefined ? "running" : "terminating",
-    outOfMemory: states.some((s) => s?.terminated?.reason === "OOMKilled" && s.terminated.exitCode === KILLED),
+    ended: hasEnded(phase, overuse) ? "ended" : pod.metadata.deletionTimestamp === undefined ? "running" : "terminating",
     acknowledged: pod.spec?.nodeName === undefined ? "unscheduled" : pod.status?.startTime === undefined ? "pending" : "acknowledged",
     ...(scheduled?.status === "False" && scheduled.reason === "Unschedulable"
       ? { unschedulable: scheduled.message ?? "no node has room" }
       : {}),
     ...(waiting ? { waiting: `${waiting.reason ?? "Waiting"}: ${waiting.message ?? ""}` } : {}),
+    ...(overuse ? { overuse } : {}),
   };
+}
+
+/**
+ * Nothing is started again in an environment's pod, so what its container ended of is final, a second before the phase says so. How a
+ * container ended that was not killed for its memory does not say enough: the reason of an eviction comes with the phase.
+ */
+function hasEnded(phase: string | undefined, overuse: Overuse | undefined): boolean {
+  return phase === "Failed" || phase === "Succeeded" || overuse !== undefined;
+}
+
+/** Whether it is the function that its end comes from; not where its node had to make room. */
+function overuseOf({ status }: Pod): Overuse | undefined {
+  const limit = status?.reason === "Evicted" ? TMP_FULL.exec(status.message ?? "")?.[1] : undefined;
+  if (limit !== undefined) return { of: "tmp", limit };
+  const killed = status?.containerStatuses?.some(
+    ({ state }) => state?.terminated?.reason === "OOMKilled" && state.terminated.exitCode === KILLED,
+  );
+  return killed ? { of: "memory" } : undefined;
 }
