@@ -837,6 +837,24 @@ describe("a response that is streamed", () => {
     expect(agent.closed).toBe(CloseCode.protocolError);
   });
 
+  test("has no empty part: nothing would be charged or credited for as many of them as an agent likes", async () => {
+    const { part, chunks, agent } = await streaming();
+    part(0);
+    expect([chunks, agent.closed]).toEqual([[], CloseCode.protocolError]);
+  });
+
+  test.each<[string, (agent: Agent) => void]>([
+    ["was not taken after all", (agent) => agent.say({ type: FrameType.busy, header: { requestId: "a" } })],
+    ["goes without an answer", (agent) => agent.listener?.disconnected("orderly")],
+  ])("of which parts have gone to the caller is not begun anew when its agent says that it %s", async (_, say) => {
+    const { part, agent, call, pass, connect, created } = await streaming();
+    part("half of ");
+    say(agent);
+    await pass(6_000);
+    expect(errorOf(call.outcome()).code).toBe("K106");
+    if (created.length > 1) expect((await connect(1)).running).toBeUndefined();
+  });
+
   test("never reaches another event's caller", async () => {
     const { part, chunks, agent, call } = await streaming();
     part("x", { requestId: "other" });

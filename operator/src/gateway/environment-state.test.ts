@@ -186,6 +186,7 @@ const anything: fc.Arbitrary<EnvironmentEvent> = fc.oneof(
   fc.constant({ type: "assignmentFailed" as const }),
   fc.constantFrom("1", "2", "3").map((requestId) => ({ type: "sent" as const, requestId, until: 9 })),
   fc.record({ type: fc.constant("result" as const), requestId: fc.constantFrom("1", "2", "3"), reusable: fc.boolean() }),
+  fc.constantFrom("1", "2", "3").map((requestId) => ({ type: "chunk" as const, requestId })),
   fc.constantFrom("1", "2", "3").map((requestId) => ({ type: "busy" as const, requestId })),
   agentState.map((state) => ({ type: "stateChange" as const, state })),
   fc.boolean().map((owned) => ({ type: "owned" as const, owned })),
@@ -195,18 +196,19 @@ const anything: fc.Arbitrary<EnvironmentEvent> = fc.oneof(
   fc.constant({ type: "timeout" as const }),
 );
 
-test("whatever happens, each event ends exactly once, only its own result answers it, and what retired never serves again", () => {
+test("whatever happens, each event ends exactly once and once begun nowhere else, only its own answer goes to its caller, and what retired never serves again", () => {
   fc.assert(
     fc.property(fc.array(anything, { maxLength: 40 }), fc.boolean(), (events, owned) => {
       let state = newEnvironment(owned, 0);
       let running: string | undefined;
       let available = false;
+      let begun = false;
       let over = false;
       for (const event of events) {
         // A gateway sends an event only to an environment that was offered to it.
         if (event.type === "sent" && (!available || running !== undefined)) continue;
         const next = nextState(state, event, 0, LIMITS);
-        if (event.type === "sent") [running, available] = [event.requestId, false];
+        if (event.type === "sent") [running, available, begun] = [event.requestId, false, false];
         for (const effect of next.effects) {
           if (effect.type === "offer") {
             expect(next.state.phase).toBe("idle");
@@ -214,8 +216,12 @@ test("whatever happens, each event ends exactly once, only its own result answer
           } else if (effect.type === "withdraw") {
             expect(available).toBe(true);
             available = false;
+          } else if (effect.type === "pass") {
+            expect(event).toMatchObject({ type: "chunk", requestId: running });
+            begun = true;
           } else if (effect.type === "answer" || effect.type === "requeue" || effect.type === "fail") {
             expect(effect.requestId).toBe(running);
+            if (effect.type === "requeue") expect(begun).toBe(false);
             if (effect.type === "answer") expect(event).toMatchObject({ type: "result", requestId: running });
             running = undefined;
           }

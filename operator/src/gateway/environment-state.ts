@@ -27,6 +27,8 @@ export interface EnvironmentState {
   served?: true;
   /** The event of ours that runs or was lost. */
   requestId?: string;
+  /** Parts of its answer are with the caller: it can end, but not begin anew. */
+  begun?: true;
   /** Retire once the event is over. */
   retire?: RetireReason;
   /** Monotonic milliseconds by which something must have happened; then a `timeout` is due. */
@@ -118,7 +120,9 @@ export function nextState(state: EnvironmentState, event: EnvironmentEvent, now:
       return onResult(state, event);
     case "chunk":
       // As with an answer: never to another event's caller.
-      return state.phase === "busy" && state.requestId === event.requestId ? { state, effects: PASS } : protocolError(state);
+      return state.phase === "busy" && state.requestId === event.requestId
+        ? { state: { ...state, begun: true }, effects: PASS }
+        : protocolError(state);
     case "busy":
       return onBusy(state, event.requestId, now, limits);
     case "connected":
@@ -163,7 +167,7 @@ function onResult(state: EnvironmentState, { requestId, reusable }: { requestId:
 }
 
 function onBusy(state: EnvironmentState, requestId: string, now: number, limits: EnvironmentLimits): Transition {
-  if (state.phase !== "busy" || state.requestId !== requestId) return protocolError(state);
+  if (state.phase !== "busy" || state.requestId !== requestId || state.begun) return protocolError(state);
   return {
     state: { ...rest(state), phase: "foreign", until: now + limits.busyMs },
     effects: [{ type: "requeue", requestId }],
@@ -191,7 +195,7 @@ function onDisconnected(state: EnvironmentState, orderly: boolean, now: number, 
   switch (state.phase) {
     case "busy":
       // The event came when the agent was closing already, which then neither took nor refused it.
-      if (orderly) return leave(state, [{ type: "requeue", requestId: state.requestId ?? "" }]);
+      if (orderly && !state.begun) return leave(state, [{ type: "requeue", requestId: state.requestId ?? "" }]);
       return { state: { ...state, phase: "lost", until: now + limits.postMortemMs }, effects: NOTHING };
     case "idle":
       return { state: { ...rest(state), phase: "starting", until: now + limits.reconnectMs }, effects: [{ type: "withdraw" }] };

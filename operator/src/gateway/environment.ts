@@ -276,7 +276,8 @@ export class Environment {
         this.#apply({ type: "result", requestId: frame.header.requestId, reusable: frame.header.reusable }, frame);
         return;
       case FrameType.responseChunk:
-        if (!isResponseChunk(frame.header)) {
+        // An empty one would cost neither credit nor budget, however many came.
+        if (!isResponseChunk(frame.header) || frame.body.length === 0) {
           this.#malformed("responseChunk");
           return;
         }

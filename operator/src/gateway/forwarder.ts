@@ -89,22 +89,35 @@ export function ownerLost(): KappaError {
 /** Passes the owner's answer on. Keeps track of whether anything can have run. */
 class ForwardHandler implements Dispatcher.DispatchHandler {
   readonly #response: ServerResponse;
-  readonly #done: (outcome: ForwardOutcome, error?: Error) => void;
+  readonly #report: (outcome: ForwardOutcome, error?: Error) => void;
+  #controller: Dispatcher.DispatchController | undefined;
   #mayHaveRun = false;
   #status = 0;
 
-  constructor(response: ServerResponse, done: (outcome: ForwardOutcome, error?: Error) => void) {
+  constructor(response: ServerResponse, report: (outcome: ForwardOutcome, error?: Error) => void) {
     this.#response = response;
-    this.#done = done;
+    this.#report = report;
+    response.on("close", this.#closed).on("drain", this.#drained);
+  }
+
+  readonly #closed = () => {
+    if (!this.#response.writableFinished) this.#controller?.abort(new Error("the caller went away"));
+  };
+
+  readonly #drained = () => this.#controller?.resume();
+
+  /** An event may be forwarded many times before it finds its owner. */
+  #done(outcome: ForwardOutcome, error?: Error): void {
+    this.#response.off("close", this.#closed).off("drain", this.#drained);
+    this.#report(outcome, error);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     // From here on it is on its way; before, there was no connection.
     this.#mayHaveRun = true;
-    this.#response.once("close", () => {
-      if (!this.#response.writableFinished) controller.abort(new Error("the caller went away"));
-    });
-    this.#response.on("drain", () => controller.resume());
+    this.#controller = controller;
+    // Who left meanwhile will not be told of as leaving again.
+    if (this.#response.destroyed) this.#closed();
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {

@@ -1,13 +1,16 @@
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
+import type { Function as FunctionObject } from "../api/types.generated.ts";
 import { systemClock } from "../kube/clock.ts";
 import { createGatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import { createLogger } from "../telemetry/log.ts";
 import { AccessKey } from "./access-keys.ts";
 import { Authenticator } from "./authenticator.ts";
 import { FunctionRegistry } from "./function-registry.ts";
-import { LambdaApi } from "./http-api.ts";
+import { LambdaApi, type LambdaApiOptions } from "./http-api.ts";
 import { PayloadBudget } from "./http-body.ts";
+import type { Invocation } from "./invocation.ts";
 import { systemRandom } from "./random.ts";
 
 const REGION = "us-east-1";
@@ -20,7 +23,7 @@ afterEach(async () => {
   await api?.stop();
 });
 
-async function start(budget = new PayloadBudget(2 * LARGEST)): Promise<number> {
+async function start(budget = new PayloadBudget(2 * LARGEST), over: Partial<LambdaApiOptions> = {}): Promise<number> {
   const metrics = createGatewayMetrics();
   const never = () => {
     throw new Error("not asked for here");
@@ -56,6 +59,7 @@ async function start(budget = new PayloadBudget(2 * LARGEST)): Promise<number> {
     submit: never,
     forwarder: { forward: never },
     budget,
+    ...over,
   });
   return await api.start();
 }
@@ -119,4 +123,34 @@ test("callers at one address that send slowly leave room for those at others", a
   expect(budget.of("192.0.2.1").take(50)).toBe(true);
   slow.sent.destroy();
   await vi.waitFor(() => expect(budget.take(50)).toBe(true));
+});
+
+test("requests that were sent ahead on one connection end with it, and hold nothing any more", async () => {
+  const registry = new FunctionRegistry();
+  registry.put({
+    apiVersion: "kappa.dev/v1alpha1",
+    kind: "Function",
+    metadata: { name: "f", namespace: "team", uid: "u" },
+    spec: {},
+    status: { state: "Active", effective: {} },
+  } as unknown as FunctionObject);
+  const budget = new PayloadBudget(2 * LARGEST);
+  const invocations: Invocation[] = [];
+  const port = await start(budget, {
+    registry,
+    accounts: { idOf: () => "111111111111", namespaceOf: () => "team" },
+    authenticator: { authenticate: () => () => ({ id: "u", username: "u", groups: [], namespace: "team" }) },
+    authoriser: { authorise: () => undefined },
+    submit: (_, invocation) => void invocations.push(invocation),
+  });
+  const caller = connect(port, "127.0.0.1");
+  const head = "POST /2021-11-15/functions/f/response-streaming-invocations HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
+  caller.write(head + head);
+  await vi.waitFor(() => expect(invocations).toHaveLength(2));
+  for (const invocation of invocations) for (let i = 0; i < 4; i++) invocation.chunk(Buffer.alloc(100_000), undefined, () => {});
+  caller.destroy();
+  await vi.waitFor(() => expect(api?.inFlight).toBe(0));
+  expect(invocations.map(({ cancelled }) => cancelled)).toEqual([true, true]);
+  for (const invocation of invocations) invocation.finish({ type: "functionError", body: Buffer.from("{}") });
+  await vi.waitFor(() => expect(budget.take(2 * LARGEST)).toBe(true));
 });

@@ -78,6 +78,18 @@ test("an API server that gives shorter ones is asked more often", async () => {
   expect(asked.length).toBeLessThanOrEqual(9);
 });
 
+test.each([
+  ["an hour ahead", -3600],
+  ["an hour behind", 2 * 3600],
+])("with a clock that is %s nobody is asked in a loop, nor too late", async (_, seconds) => {
+  const { follow, pass, asked, control } = setup();
+  control.seconds = seconds;
+  follow();
+  await pass(60 * MINUTE);
+  expect(asked.length).toBeGreaterThanOrEqual(2);
+  expect(asked.length).toBeLessThan(100);
+});
+
 test("it is not renewed for nobody, and is asked for again when somebody needs it", async () => {
   const { follow, pass, asked } = setup();
   follow().end();

@@ -12,6 +12,8 @@ const TOKEN_SECONDS = 3600;
 /** Part of its life after which a token is renewed, as the kubelet renews projected ones; a tenth of it earlier by chance. */
 const RENEW_AT = 0.8;
 const JITTER = 0.1;
+/** Shortest life of a token that is believed: where the clocks are apart, the API server must not be asked in a loop. */
+const MIN_LIFE_MS = 60_000;
 const RETRY: Backoff = { baseMs: 1_000, maxMs: 60_000 };
 
 const Answer = z.object({ status: z.object({ token: z.string().min(1), expirationTimestamp: z.iso.datetime() }) });
@@ -110,7 +112,9 @@ export class RoleTokens {
       client.certificateAuthority(),
     ]);
     const { token, expirationTimestamp } = Answer.parse(answer).status;
-    return { token: { token, namespace, caCertificate }, lifetimeMs: Math.max(0, Date.parse(expirationTimestamp) - askedAt) };
+    // None lives longer than it was asked for, so what is more is the clocks' difference.
+    const lifetimeMs = Math.min(Math.max(Date.parse(expirationTimestamp) - askedAt, MIN_LIFE_MS), TOKEN_SECONDS * 1000);
+    return { token: { token, namespace, caCertificate }, lifetimeMs };
   }
 
   /** Uniform in [0, 1). */
