@@ -55,6 +55,9 @@ export const LOG_FLUSH_MS = 10;
 /** Log that the container's runtime has not taken yet. Beyond this, lines are dropped: the agent neither blocks nor grows. */
 export const LOG_BACKLOG_BYTES = 2 * 1024 * 1024;
 
+/** Room beyond that for the platform's own lines: an event has its REPORT however much the function wrote before it. */
+export const LOG_RESERVE_BYTES = 64 * 1024;
+
 /** Most bytes taken out of the output pipe at once when an event ends; a function that never stops printing must not hold up its answer. */
 export const DRAIN_BYTES = 1024 * 1024;
 

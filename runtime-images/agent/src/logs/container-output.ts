@@ -1,6 +1,6 @@
 /** The container's standard output, written in batches and never waited for. */
 import type { Writable } from "node:stream";
-import { LOG_BACKLOG_BYTES, LOG_FLUSH_MS } from "../limits.ts";
+import { LOG_BACKLOG_BYTES, LOG_FLUSH_MS, LOG_RESERVE_BYTES } from "../limits.ts";
 import type { LogSink } from "./function-log.ts";
 
 const NEWLINE = 0x0a;
@@ -10,7 +10,7 @@ const ROOM = 64 * 1024;
 
 /**
  * Collects what is written within {@link LOG_FLUSH_MS} into one write. When whoever reads the output (the container runtime)
- * stops, at most {@link LOG_BACKLOG_BYTES} are kept and the rest is refused.
+ * stops, at most {@link LOG_BACKLOG_BYTES} are kept, {@link LOG_RESERVE_BYTES} more for the platform's lines, and the rest is refused.
  */
 export class ContainerOutput implements LogSink {
   readonly #stream: Writable;
@@ -25,10 +25,10 @@ export class ContainerOutput implements LogSink {
     stream.on("error", () => {});
   }
 
-  write(line: Uint8Array, prefix?: Uint8Array): boolean {
+  write(line: Uint8Array, prefix?: Uint8Array, platform = false): boolean {
     const lineStart = this.#batchBytes + (prefix?.length ?? 0);
     const end = lineStart + line.length + 1;
-    if (end + this.#stream.writableLength > LOG_BACKLOG_BYTES) return false;
+    if (end + this.#stream.writableLength > LOG_BACKLOG_BYTES + (platform ? LOG_RESERVE_BYTES : 0)) return false;
     this.#timer ??= setTimeout(() => this.flush(), LOG_FLUSH_MS);
     if (end > this.#batch.length) this.#grow(end);
     if (prefix) this.#batch.set(prefix, this.#batchBytes);

@@ -17,9 +17,10 @@ export interface LogSink {
   /**
    * Takes a line without its end; the bytes are copied.
    * @param prefix what comes before it on the same line
+   * @param platform whether it is the platform's, for which room is kept
    * @returns false when it was dropped because nobody takes lines away
    */
-  write(line: Uint8Array, prefix?: Uint8Array): boolean;
+  write(line: Uint8Array, prefix?: Uint8Array, platform?: boolean): boolean;
 }
 
 /** What lines are read from. */
@@ -39,6 +40,9 @@ export interface FunctionLogOptions {
 const RECORD_LINE_BREAK = 0x0d;
 
 const NEWLINE = 0x0a;
+
+/** What is around a line that becomes a JSON object, with a request id; what is escaped in it comes on top. */
+const WRAPPING_BYTES = 105;
 
 export class FunctionLog {
   readonly #sink: LogSink;
@@ -85,7 +89,7 @@ export class FunctionLog {
     }
     this.#splitter.push(chunk.subarray(0, from));
     const lines = countLines(chunk, from, to);
-    this.#rate.drop(to - from + lines * this.#prefix.length, lines);
+    this.#rate.drop(to - from + (this.#format === "Text" ? lines * this.#prefix.length : 0), lines);
     this.#splitter.push(chunk.subarray(to));
   };
 
@@ -110,7 +114,7 @@ export class FunctionLog {
     const bytes = Buffer.from(record);
     this.#tail?.add(bytes);
     this.#tellDropped();
-    this.#write(bytes);
+    if (!this.#sink.write(bytes, undefined, true)) this.#rate.drop(bytes.length + 1);
   }
 
   /** The tail of the current event's log, base64, and no more tail from here on. */
@@ -132,10 +136,16 @@ export class FunctionLog {
   #physicalLine(line: Buffer): void {
     if (this.#format === "JSON" && this.#lowest !== "TRACE" && !isKept(lineLevel(line), this.#lowest)) return;
     this.#tail?.add(line);
-    if (!this.#rate.admit(this.#prefix.length + line.length + 1)) return;
+    if (!this.#rate.admit(line.length + 1 + this.#overhead(line))) return;
     if (this.#rate.dropped && this.#monotonic() - this.#toldDroppedAt >= DROPPED_NOTE_MS) this.#tellDropped();
     if (this.#format === "Text") this.#write(line, this.#prefix);
     else this.#write(isObject(line) ? line : this.#wrapped(line));
+  }
+
+  /** Bytes that are written beside those of a line. */
+  #overhead(line: Buffer): number {
+    if (this.#format === "Text") return this.#prefix.length;
+    return isObject(line) ? 0 : WRAPPING_BYTES;
   }
 
   #wrapped(line: Buffer): Buffer {
@@ -146,7 +156,7 @@ export class FunctionLog {
   #tellDropped(): void {
     const { dropped } = this.#rate;
     const record = dropped && this.#records?.dropped(this.#requestId, dropped);
-    if (record === undefined || !this.#sink.write(Buffer.from(record))) return;
+    if (record === undefined || !this.#sink.write(Buffer.from(record), undefined, true)) return;
     this.#rate.forgetDropped();
     this.#toldDroppedAt = this.#monotonic();
   }

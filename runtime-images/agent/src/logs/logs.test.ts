@@ -1,6 +1,8 @@
 /** Lines, rate, tail and the function's log as a whole. */
+import { Writable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { ContainerOutput } from "./container-output.ts";
 import { FunctionLog } from "./function-log.ts";
 import { LineSplitter } from "./lines.ts";
 import { LogRate } from "./rate.ts";
@@ -251,6 +253,49 @@ describe("a function's log", () => {
     expect(written.length).toBeLessThan(50);
     expect(written.at(-2)).toMatch(/^LOGS DROPPED RequestId: id Records: \d+ /);
     expect(written.at(-1)).toMatch(/^END RequestId: id\nREPORT /);
+  });
+});
+
+describe("the container's output", () => {
+  test("that nobody takes away keeps what there is room for, and room for the platform's lines", () => {
+    const stuck = new Writable({ write: () => {}, highWaterMark: 1 });
+    const output = new ContainerOutput(stuck);
+    const line = Buffer.alloc(999, "x");
+    let kept = 0;
+    while (output.write(line)) {
+      kept++;
+      if (kept % 100 === 0) output.flush();
+    }
+    expect(kept).toBe(Math.floor((2 * 1024 * 1024) / 1000));
+    expect(output.write(Buffer.from("REPORT"), undefined, true)).toBe(true);
+    for (let more = 0; more < 100; more++) output.write(line, undefined, true);
+    expect(output.write(line, undefined, true)).toBe(false);
+    output.flush();
+    expect(stuck.writableLength).toBeLessThanOrEqual((2 * 1024 + 64) * 1024);
+  });
+
+  test("is every line in its order, whether or not what came before was taken", async () => {
+    const taken: Buffer[] = [];
+    const slow = new Writable({
+      write: (chunk: Buffer, _, done) => {
+        // The bytes are read later, as the operating system does.
+        setImmediate(() => {
+          taken.push(Buffer.from(chunk));
+          done();
+        });
+      },
+    });
+    const output = new ContainerOutput(slow);
+    const expected: string[] = [];
+    for (let index = 0; index < 500; index++) {
+      const line = String(index).repeat(1 + (index % 90));
+      output.write(Buffer.from(line), Buffer.from("id\t"));
+      expected.push(`id\t${line}\n`);
+      if (index % 7 === 0) output.flush();
+      if (index % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await output.end(10_000);
+    expect(Buffer.concat(taken).toString()).toBe(expected.join(""));
   });
 });
 
