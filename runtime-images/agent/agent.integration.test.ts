@@ -482,6 +482,79 @@ def handler(event, context):
     expect(await agent.output("ValueError")).not.toMatch(/platform\.|a warning|plain/);
   });
 
+  /** Writes between its answer and the next event, as AWS's client for Java does with a stack trace. */
+  const AFTERWARDS = `
+import os, runtime_client, sys, time
+ask = runtime_client.next
+def afterwards():
+    runtime_client.next = ask
+    time.sleep(0.3)
+    print("afterwards of", current, flush=True)
+    if current == "exit": os._exit(3)
+    if current == "hang": time.sleep(60)
+    return ask()
+def handler(event, context):
+    global current
+    current = event
+    runtime_client.next = afterwards
+    return event
+`;
+  const [START, END, REPORT] = [/^START/, /^END/, /^REPORT/];
+
+  test.each(["next", "exit", "hang"])("of an event goes on until its runtime is done with it, and the tail with it: %s", async (event) => {
+    const { link } = await running(AFTERWARDS, { timeout: 2 });
+    const { result, json, tail } = await link.invoke(event, { logTail: true });
+    expect(json).toBe(event);
+    expect(result).toMatchObject({ reusable: true });
+    expect(result.functionError).toBeUndefined();
+    // The wait for its log is not the event's time.
+    expect(result.durationMs).toBeLessThan(2000);
+    const lines = tail.trimEnd().split("\n");
+    expect(lines.slice(-4)).toEqual([
+      expect.stringMatching(START),
+      `afterwards of ${event}`,
+      expect.stringMatching(END),
+      expect.stringMatching(REPORT),
+    ]);
+    expect((await link.invoke("next")).json).toBe("next");
+  });
+
+  test.each(["next", "exit", "hang"])("of an event ends before that of one that came while its runtime was not done: %s", async (event) => {
+    const { link, agent } = await running(AFTERWARDS, { timeout: 2 });
+    const first = await link.invoke(event);
+    const { json, tail, result } = await link.invoke("next", { logTail: true });
+    expect(json).toBe("next");
+    expect(tail.trimEnd().split("\n").slice(-4)).toEqual([
+      expect.stringMatching(START),
+      "afterwards of next",
+      expect.stringMatching(END),
+      expect.stringMatching(REPORT),
+    ]);
+    const [one, two] = [first.result.requestId, result.requestId];
+    await agent.output(`REPORT RequestId: ${two}`);
+    const lines = agent.stdout
+      .split("\n")
+      .flatMap((line) => /^START.*|^[\w-]{36}\tafter.*|^END.*|^REPORT RequestId: [\w-]+/.exec(line) ?? []);
+    expect(lines).toEqual([
+      `START RequestId: ${one} Version: $LATEST`,
+      `${one}\tafterwards of ${event}`,
+      `END RequestId: ${one}`,
+      `REPORT RequestId: ${one}`,
+      `START RequestId: ${two} Version: $LATEST`,
+      `${two}\tafterwards of next`,
+      `END RequestId: ${two}`,
+      `REPORT RequestId: ${two}`,
+    ]);
+  });
+
+  test("of an answered event is ended when the environment ends", async () => {
+    const { link, agent } = await running(AFTERWARDS);
+    await link.invoke("hang");
+    await agent.signal("SIGTERM");
+    await agent.exited;
+    expect(agent.stdout).toMatch(/^REPORT RequestId/m);
+  });
+
   test("returns the last 4 KB", async () => {
     const { link } = await running("def handler(event, context):\n    for i in range(1000): print('line', i)\n");
     const { result, tail } = await link.invoke({}, { logTail: true });

@@ -95,6 +95,19 @@ interface TakenEvent {
   deadlineMs: number;
 }
 
+/**
+ * An event whose answer is known and whose log is not written to its end yet: what the runtime writes until it asks for the next
+ * event is still of this one. AWS's client for Java posts an exception first and logs its stack trace afterwards.
+ */
+interface AnsweredEvent {
+  requestId: string;
+  usage: Usage;
+  /** Set when the platform ended it. */
+  failure: { error: PlatformError; status: Failure["status"] } | undefined;
+  /** Set when the caller waits for the log. */
+  answer: ((logTail: string | undefined) => void) | undefined;
+}
+
 /** What the function or the platform ended an event with, when it was no success. */
 interface Ending {
   errorType: string;
@@ -113,6 +126,8 @@ export class Environment {
   #records: PlatformRecords;
   #process: RuntimeProcess | undefined;
   #event: TakenEvent | undefined;
+  /** The event before; there only while the runtime is `finishing`. */
+  #answered: AnsweredEvent | undefined;
   /** Resolves the assignment; there until the first start has succeeded or failed. */
   #assigning: ((outcome: AssignOutcome) => void) | undefined;
   #startedAt = 0;
@@ -194,11 +209,12 @@ export class Environment {
    * @returns false when it cannot: nothing is assigned yet, another event is running, or the environment is done for
    */
   invoke(invoke: Invoke, payload: Uint8Array, caller: Caller): boolean {
-    const unable = this.#event || this.#assigning || this.#draining || this.#assignment === undefined || this.#phase === "failed";
-    if (unable || this.#state === "failed" || this.#state === "unassigned") return false;
+    const occupied = this.#event || this.#answered?.answer || this.#assigning || this.#draining;
+    if (occupied || this.#assignment === undefined || this.#phase === "failed") return false;
+    if (this.#state === "failed" || this.#state === "unassigned") return false;
     this.#event = { invoke, payload, caller, announced: false, stream: undefined, startedAt: undefined, deadlineMs: 0 };
     this.#setState("busy");
-    this.#log.beginEvent(invoke.requestId, invoke.logTail);
+    if (!this.#answered) this.#log.beginEvent(invoke.requestId, invoke.logTail);
     switch (this.#phase) {
       case "ready":
         // A runtime that has ended, while its last words are still read, takes nothing.
@@ -231,13 +247,14 @@ export class Environment {
   async drain(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#draining = resolve;
-    if (this.#event === undefined) resolve();
+    if (this.#event === undefined && this.#answered?.answer === undefined) resolve();
     await promise;
     const timers = [this.#initTimer, this.#deadlineTimer, this.#brokenTimer, this.#freezeTimer, this.#memoryTimer];
     for (const timer of timers) clearTimeout(timer);
     this.#phase = "failed";
     this.#process?.cancel();
     this.#log.catchUp();
+    this.#close();
     this.#killProcesses();
     this.#api.close();
   }
@@ -287,6 +304,7 @@ export class Environment {
     this.#noteMemory();
     this.#killProcesses();
     this.#log.catchUp();
+    this.#close();
     this.#api.reset();
     if (this.#process?.cancel()) this.#process = undefined;
     if (this.#process === undefined) this.#stopped();
@@ -330,6 +348,7 @@ export class Environment {
       }
       case "finishing":
         clearTimeout(this.#deadlineTimer);
+        this.#close();
         this.#options.onNote("the runtime ended after it had answered; it is started again", { ...exit });
         if (this.#event) this.#beginTime(this.#event);
         this.#start();
@@ -400,6 +419,7 @@ export class Environment {
       if (this.#phase === "running" && this.#event?.stream) this.#onTruncated();
       if (this.#phase !== "finishing") return;
       clearTimeout(this.#deadlineTimer);
+      this.#close();
     }
     this.#phase = "ready";
     if (this.#event) this.#handOver(this.#event);
@@ -536,14 +556,34 @@ export class Environment {
       reusable: this.#phase !== "failed" && this.#draining === undefined,
       ...resultUsage(usage),
     };
-    const failure: Failure | undefined = ending?.platform && { status: timeout ? "timeout" : "error", errorType: ending.errorType };
     // A caller that does not want the log does not wait for it.
     if (!invoke.logTail) caller.result(result, body);
+    this.#answered = {
+      requestId: invoke.requestId,
+      usage,
+      failure: ending?.platform && { error: ending.platform, status: timeout ? "timeout" : "error" },
+      answer: invoke.logTail ? (logTail) => caller.result(logTail === undefined ? result : { ...result, logTail }, body) : undefined,
+    };
+    if (this.#phase !== "finishing") this.#close();
+    else if (!invoke.logTail) this.#onAnswered();
+  }
+
+  /** Ends the log of the event that was answered, if there is one, and begins that of the event that has come meanwhile. */
+  #close(): void {
+    const answered = this.#answered;
+    if (answered === undefined) return;
+    this.#answered = undefined;
+    const { requestId, usage, failure, answer } = answered;
     this.#log.catchUp();
-    if (ending?.platform) this.#log.platform(this.#records.failure(invoke.requestId, ending.platform.errorType, ending.platform.message));
-    this.#log.platform(this.#records.report(invoke.requestId, usage, failure));
+    if (failure) this.#log.platform(this.#records.failure(requestId, failure.error.errorType, failure.error.message));
+    this.#log.platform(this.#records.report(requestId, usage, failure && { status: failure.status, errorType: failure.error.errorType }));
     const logTail = this.#log.takeTail();
-    if (invoke.logTail) caller.result(logTail === undefined ? result : { ...result, logTail }, body);
+    answer?.(logTail);
+    if (this.#event) this.#log.beginEvent(this.#event.invoke.requestId, this.#event.invoke.logTail);
+    else this.#onAnswered();
+  }
+
+  #onAnswered(): void {
     if (this.#phase !== "failed") this.#setState("assigned");
     this.#draining?.();
   }
