@@ -88,6 +88,19 @@ def handler(event, context):
 });
 
 describe("memory", () => {
+  test("that an event had used is in its report though the runtime ended in it", async () => {
+    const { link } = await running(`
+import os, time
+def handler(event, context):
+    held = bytearray(60_000_000)
+    time.sleep(1.5)
+    os._exit(len(held) and 1)
+`);
+    const { result } = await link.invoke({});
+    expect(result.errorType).toBe("Runtime.ExitError");
+    expect(result.maxMemoryMb).toBeGreaterThanOrEqual(60);
+  });
+
   test("that a child of the function uses up ends the child, not the event", async ({ skip }) => {
     const cgroup = await memoryCgroup(192 * 1024 * 1024);
     if (!cgroup) return skip("this machine lets no memory cgroup be made");
@@ -166,7 +179,7 @@ def handler(event, context):
   ])("that multiply without end end with %s, and the next event works", { timeout: 120_000 }, async (_, event, errorType) => {
     // Without a limit of processes this would take the machine.
     const cgroup = await processCgroup(200);
-    if (!cgroup) return;
+    if (!cgroup) throw new Error("this machine lets no cgroup for processes be made");
     const { link, agent } = await running(BOMB, { timeout: 2 }, { cgroupProcs: cgroup.procs });
     try {
       expect((await link.invoke(event)).result).toMatchObject({ errorType, reusable: true });

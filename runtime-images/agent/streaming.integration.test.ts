@@ -188,6 +188,25 @@ async function handle(id, event) {
     expect((await again.invoke({ fine: true })).json).toBe("fine");
   });
 
+  test("whose gateway is lost before its first part is written to its end as well", async () => {
+    const { link, gateway, agent } = await provided(`
+async function handle(id) {
+  console.log("begun");
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await stream(id, async (request) => {
+    for (let part = 0; part < 5; part++) await write(request, Buffer.alloc(1024 * 1024));
+    request.end();
+  });
+  console.log("written to the end");
+}`);
+    link.offer("{}");
+    await agent.output("begun");
+    await gateway.kill();
+    forget(gateway);
+    await agent.output("written to the end");
+    expect(await agent.output("REPORT")).not.toContain("Task timed out");
+  });
+
   test("is the only answer: a second one, an error and a next are refused as long as it lasts", async () => {
     const { link } = await provided(`
 async function handle(id, event) {

@@ -87,6 +87,8 @@ interface TakenEvent {
   caller: Caller;
   /** Whether its START was written: after a start of the runtime that it had to wait for. */
   announced: boolean;
+  /** What it streams from now on is for nobody. */
+  callerLost: boolean;
   /** Set as soon as the runtime streams its response. */
   stream: ResponseStream | undefined;
   /** When its time began, on the monotonic clock; set when it is handed over, or on arrival if the runtime had to be started for it. */
@@ -212,7 +214,7 @@ export class Environment {
     const occupied = this.#event || this.#answered?.answer || this.#assigning || this.#draining;
     if (occupied || this.#assignment === undefined || this.#phase === "failed") return false;
     if (this.#state === "failed" || this.#state === "unassigned") return false;
-    this.#event = { invoke, payload, caller, announced: false, stream: undefined, startedAt: undefined, deadlineMs: 0 };
+    this.#event = { invoke, payload, caller, announced: false, callerLost: false, stream: undefined, startedAt: undefined, deadlineMs: 0 };
     this.#setState("busy");
     if (!this.#answered) this.#log.beginEvent(invoke.requestId, invoke.logTail);
     switch (this.#phase) {
@@ -240,7 +242,10 @@ export class Environment {
 
   /** The caller is gone: the event goes on, and what it streams is dropped. */
   callerLost(requestId: string): void {
-    if (this.#event?.invoke.requestId === requestId) this.#event.stream?.discard();
+    const event = this.#event;
+    if (event?.invoke.requestId !== requestId) return;
+    event.callerLost = true;
+    event.stream?.discard();
   }
 
   /** Takes no further event; resolves when the running one was answered and the runtime is killed. */
@@ -267,6 +272,8 @@ export class Environment {
     const { runtime, runtimeRoot, taskRoot, cgroupRoot, maxFileBytes, outputFd, inherited } = this.#options;
     this.#phase = "starting";
     this.#startedAt = this.#options.monotonic();
+    // The one that overran is gone, and its memory with it.
+    if (this.#maxMemoryBytes === Number.POSITIVE_INFINITY) this.#maxMemoryBytes = 0;
     this.#api.reset();
     const problem = isProvided(runtime) ? providedProblem(taskRoot) : undefined;
     if (problem !== undefined) {
@@ -317,6 +324,9 @@ export class Environment {
 
   async #onExit(process: RuntimeProcess, exit: Exit): Promise<void> {
     if (process !== this.#process) return;
+    // What was sampled of it; of an overrun the kernel knows that it was all there is.
+    this.#noteMemory(false);
+    if (exit.outOfMemory) this.#maxMemoryBytes = Number.POSITIVE_INFINITY;
     this.#process = undefined;
     clearTimeout(this.#brokenTimer);
     if (this.#phase === "failed") return;
@@ -341,7 +351,6 @@ export class Environment {
         const event = this.#event;
         if (event === undefined) return;
         const failure = exited(event.invoke.requestId, exit);
-        if (exit.outOfMemory) this.#maxMemoryBytes = Number.POSITIVE_INFINITY;
         this.#complete(event, [errorBody(failure)], { errorType: failure.errorType, platform: failure });
         this.#start();
         break;
@@ -482,7 +491,7 @@ export class Environment {
       onEnd: (end) => this.#onStreamEnd(end),
     });
     if (event) event.stream = stream;
-    else stream.discard();
+    if (!event || event.callerLost) stream.discard();
     return stream;
   }
 
