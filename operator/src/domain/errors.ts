@@ -237,3 +237,8 @@ export class KappaError extends Error {
     return this.entry.retryable;
   }
 }
+
+/** There is no room for a caller's request now: not its function's limit is reached, but ours for what is held or asked for at once. */
+export function callerThrottled(): KappaError {
+  return new KappaError("K105", "Rate Exceeded.", { details: { Reason: "CallerRateLimitExceeded" } });
+}

@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
@@ -24,7 +23,7 @@ import type { Clock } from "../kube/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { HelloHeader } from "./agent-headers.ts";
 import type { AgentIdentity, AgentTokens } from "./agent-tokens.ts";
-import { keepConnections } from "./long-connections.ts";
+import { listen } from "./long-connections.ts";
 import type { PackageCache } from "./package-cache.ts";
 import { type Liveness, PingSweep } from "./ping-sweep.ts";
 
@@ -112,21 +111,14 @@ export class AgentServer {
       { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 30_000 },
       (request, response) => void this.#download(request, response),
     );
-    keepConnections(this.#http);
     this.#http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
   /** Listens; returns the port. */
   async start(): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once("error", reject);
-      this.#http.listen(this.#options.port, this.#options.host, () => {
-        this.#http.off("error", reject);
-        resolve();
-      });
-    });
+    const port = await listen(this.#http, this.#options.port, this.#options.host);
     this.#pings.start();
-    return (this.#http.address() as AddressInfo).port;
+    return port;
   }
 
   /** Tells every agent to go to the other gateways, and closes. */

@@ -1,4 +1,4 @@
-import { KappaError } from "../domain/errors.ts";
+import { callerThrottled } from "../domain/errors.ts";
 import type { Clock } from "../kube/clock.ts";
 
 /** How long a value is good. All milliseconds of age. */
@@ -57,8 +57,7 @@ export class FreshCache<I, V> {
       }
     }
     if (entry?.pending) return entry.pending;
-    if (this.#pending >= this.#options.maxPending)
-      throw new KappaError("K105", "Rate Exceeded.", { details: { Reason: "CallerRateLimitExceeded" } });
+    if (this.#pending >= this.#options.maxPending) throw callerThrottled();
     return this.#load(key, entry ?? this.#add(key), input);
   }
 

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { functionArn } from "../domain/arns.ts";
-import { KappaError } from "../domain/errors.ts";
+import { callerThrottled, KappaError } from "../domain/errors.ts";
 import { LATEST } from "../domain/names.ts";
 import type { Clock } from "../kube/clock.ts";
 import { type InvokeRequest, invokeOperation, MAX_PAYLOAD, parseInvoke } from "../lambda-api/invoke-request.ts";
@@ -17,7 +16,7 @@ import { type Forwarder, ownerLost } from "./forwarder.ts";
 import { type FunctionEntry, type FunctionRegistry, functionKey } from "./function-registry.ts";
 import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
 import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
-import { keepConnections } from "./long-connections.ts";
+import { listen } from "./long-connections.ts";
 import type { Random } from "./random.ts";
 import { type StreamedAnswer, streamedAnswer } from "./streamed-answer.ts";
 
@@ -71,20 +70,13 @@ export class LambdaApi {
       (request, response) => this.#receive(request, response),
     );
     this.#http.timeout = 0;
-    keepConnections(this.#http);
   }
 
   /** Listens; returns the port. */
   async start(): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once("error", reject);
-      this.#http.listen(this.#options.port, this.#options.host, () => {
-        this.#http.off("error", reject);
-        resolve();
-      });
-    });
+    const port = await listen(this.#http, this.#options.port, this.#options.host);
     this.#sweepLater();
-    return (this.#http.address() as AddressInfo).port;
+    return port;
   }
 
   /** Requests received whose answer, if there is one, has not left yet. */
@@ -134,8 +126,7 @@ export class LambdaApi {
     readBody(request, MAX_PAYLOAD, held, (body) => {
       this.#receiving.delete(request);
       if (body === "aborted") return exchange.abandoned();
-      if (body === "noMemory")
-        return exchange.refuse(new KappaError("K105", "Rate Exceeded.", { details: { Reason: "CallerRateLimitExceeded" } }));
+      if (body === "noMemory") return exchange.refuse(callerThrottled());
       if (body === "tooLarge") {
         response.shouldKeepAlive = false;
         return exchange.refuse(

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { expect, test } from "vitest";
-import { keepConnections } from "./long-connections.ts";
+import { listen } from "./long-connections.ts";
 
 /** What the kernel will do next for a connection: 2 is a probe of a silent one (proc_net_tcp, `tr`). */
 async function timerOf(localPort: number, remotePort: number): Promise<number | undefined> {
@@ -16,9 +16,7 @@ async function timerOf(localPort: number, remotePort: number): Promise<number | 
 
 test("a silent connection is probed, so that nothing in between forgets it", async () => {
   const server = createServer();
-  keepConnections(server);
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const port = (server.address() as AddressInfo).port;
+  const port = await listen(server, 0, "127.0.0.1");
   const accepted = once(server, "connection");
   const client = connect(port, "127.0.0.1");
   await Promise.all([accepted, once(client, "connect")]);

@@ -1,4 +1,5 @@
-import type { Server } from "node:net";
+import { once } from "node:events";
+import type { AddressInfo, Server } from "node:net";
 
 /**
  * How a silent connection is kept: an invocation may say nothing for fifteen minutes, and what lies between forgets a connection
@@ -7,7 +8,9 @@ import type { Server } from "node:net";
  */
 const PROBES = { enable: true, initialDelay: 60_000, interval: 30_000, count: 8 };
 
-/** Has every connection to a server probed while it is silent. */
-export function keepConnections(server: Server): void {
+/** Listens, and has every connection probed while it is silent. Returns the port. */
+export async function listen(server: Server, port: number, host: string | undefined): Promise<number> {
   server.on("connection", (socket) => socket.setKeepAlive(PROBES));
+  await once(server.listen(port, host), "listening");
+  return (server.address() as AddressInfo).port;
 }

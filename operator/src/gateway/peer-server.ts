@@ -1,8 +1,7 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
-import { KappaError } from "../domain/errors.ts";
+import { callerThrottled, KappaError } from "../domain/errors.ts";
 import type { Clock } from "../kube/clock.ts";
 import { MAX_PAYLOAD } from "../lambda-api/invoke-request.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -11,7 +10,7 @@ import { decodeForwarded, FORWARD_HEADER, FORWARD_PATH, type Forwarded } from ".
 import type { FunctionEntry, FunctionRegistry } from "./function-registry.ts";
 import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
 import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
-import { keepConnections } from "./long-connections.ts";
+import { listen } from "./long-connections.ts";
 import { PEER_NAME, PEER_PATH, type Peers } from "./peers.ts";
 import { type StreamedAnswer, streamedAnswer } from "./streamed-answer.ts";
 
@@ -47,7 +46,6 @@ export class PeerServer {
       { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: 32 * 1024 },
       (request, response) => this.#request(request, response),
     );
-    keepConnections(this.#http);
     this.#http.on("upgrade", (request, socket, head) => {
       socket.on("error", () => socket.destroy());
       if (request.url !== PEER_PATH || !this.#isPeer(request) || !this.#peers) {
@@ -60,14 +58,7 @@ export class PeerServer {
 
   /** Listens; returns the port. Connections of other gateways are taken once {@link connectTo} was called. */
   async start(): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once("error", reject);
-      this.#http.listen(this.#options.port, this.#options.host, () => {
-        this.#http.off("error", reject);
-        resolve();
-      });
-    });
-    return (this.#http.address() as AddressInfo).port;
+    return await listen(this.#http, this.#options.port, this.#options.host);
   }
 
   connectTo(peers: Peers): void {
@@ -96,11 +87,7 @@ export class PeerServer {
     const arrivedAt = clock.monotonic();
     readBody(request, MAX_PAYLOAD, budget, (payload) => {
       if (payload === "noMemory") {
-        answerInvocation(
-          response,
-          { type: "refused", error: new KappaError("K105", "Rate Exceeded.", { details: { Reason: "CallerRateLimitExceeded" } }) },
-          forwarded,
-        );
+        answerInvocation(response, { type: "refused", error: callerThrottled() }, forwarded);
         return;
       }
       if (typeof payload === "string") {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { KappaError } from "../domain/errors.ts";
+import { callerThrottled } from "../domain/errors.ts";
 import { LATEST } from "../domain/names.ts";
 import { EVENT_STREAM, invokeComplete, payloadChunk, streamError } from "../lambda-api/event-stream.ts";
 import { MAX_RESPONSE } from "../lambda-api/invoke-request.ts";
@@ -154,12 +154,7 @@ class CollectedAnswer implements StreamedAnswer {
 
   end(outcome: Outcome): number {
     if (outcome.type !== "result" || outcome.result.functionError !== undefined) return answerInvocation(this.#response, outcome, this.#of);
-    if (this.#dropped === "noMemory")
-      return answerError(
-        this.#response,
-        new KappaError("K105", "Rate Exceeded.", { details: { Reason: "CallerRateLimitExceeded" } }),
-        this.#of.requestId,
-      );
+    if (this.#dropped === "noMemory") return answerError(this.#response, callerThrottled(), this.#of.requestId);
     if (outcome.body.length > 0) this.#parts.add(outcome.body);
     return answerPayload(this.#response, this.#of, {
       body: this.#parts.take(),
