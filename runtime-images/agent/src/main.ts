@@ -17,7 +17,8 @@ async function main(): Promise<void> {
   const now = () => new Date();
   const monotonic = () => performance.now();
   const functionLog = new FunctionLog({ sink: output, now, monotonic });
-  const pipe = new OutputPipe(settings.tmp, functionLog.push);
+  // Not in /tmp, which is the function's: a process can see the name that its output once had.
+  const pipe = new OutputPipe(settings.unpackRoot, functionLog.push);
   functionLog.attach(pipe);
   const agent = new Agent({
     settings,
