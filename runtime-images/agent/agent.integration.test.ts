@@ -589,19 +589,11 @@ def handler(event, context):
     expect(agent.stdout.length).toBeLessThan(64 * 1024 * 1024);
   });
 
-  test("leaves the runtime a pipe that can be opened again and has left no name", async () => {
-    const { link, agent } = await running(`
-import os
-def handler(event, context):
-    with open("/dev/stdout", "w") as out: out.write("opened again\\n")
-    return [os.readlink("/proc/self/fd/1"), os.listdir(os.environ["LAMBDA_TASK_ROOT"])]
-`);
-    const { tail, json } = await link.invoke({}, { logTail: true });
-    expect(tail).toContain("opened again\n");
-    const [name, files] = json as [string, string[]];
-    // Where the package is unpacked: not in /tmp, which is the function's.
-    expect(name.startsWith(agent.taskRoot)).toBe(true);
-    expect(files.filter((file) => file.startsWith("."))).toEqual([]);
+  test("leaves the runtime a pipe that can be opened again", async () => {
+    const { link } = await running(
+      "def handler(event, context):\n    with open('/dev/stdout', 'w') as out: out.write('opened again\\n')\n",
+    );
+    expect((await link.invoke({}, { logTail: true })).tail).toContain("opened again\n");
   });
 });
 

@@ -17,8 +17,7 @@ async function main(): Promise<void> {
   const now = () => new Date();
   const monotonic = () => performance.now();
   const functionLog = new FunctionLog({ sink: output, now, monotonic });
-  // Not in /tmp, which is the function's: a process can see the name that its output once had.
-  const pipe = new OutputPipe(settings.unpackRoot, functionLog.push);
+  const pipe = new OutputPipe(settings.tmp, functionLog.push);
   functionLog.attach(pipe);
   const agent = new Agent({
     settings,

@@ -19,12 +19,12 @@ export class OutputPipe {
   readonly #buffer = Buffer.allocUnsafe(CHUNK);
 
   /**
-   * @param parent a folder that can be written; the pipe leaves no name there
+   * @param tmp a folder that can be written; the pipe leaves no name there
    * @param onChunk gets what was written. The buffer is only valid during the call.
    */
-  constructor(parent: string, onChunk: (chunk: Buffer) => void) {
+  constructor(tmp: string, onChunk: (chunk: Buffer) => void) {
     this.#onChunk = onChunk;
-    const folder = mkdtempSync(join(parent, ".output-"));
+    const folder = mkdtempSync(join(tmp, ".kappa-"));
     try {
       const path = join(folder, "output");
       // Node has no call for it; coreutils has, and it is run once in an agent's life.
