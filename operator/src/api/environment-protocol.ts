@@ -10,7 +10,7 @@
  */
 
 /** Raised when a frame changes incompatibly; an agent of another version is refused with {@link CloseCode.versionMismatch}. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** Path of the agents' WebSocket on the gateway's agent port. */
 export const CONNECT_PATH = "/v1/connect";
@@ -39,6 +39,9 @@ export const STREAM_WINDOW = 1024 * 1024;
 /** Largest streamed response, bytes (Lambda's quota). */
 export const MAX_STREAMED = 200 * 1024 * 1024;
 
+/** Packages up to so many bytes travel as the body of `assign`: one round trip less. */
+export const INLINE_PACKAGE = 512 * 1024;
+
 export const CloseCode = {
   /** The other side is going away in an orderly way; the agent reconnects to the remaining members. */
   goingAway: 1001,
@@ -52,8 +55,17 @@ export const CloseCode = {
   versionMismatch: 4426,
 } as const;
 
-/** What an agent is doing, told in `hello` so that a gateway that just started knows what it finds. */
-export type AgentState = "unassigned" | "assigned" | "busy" | "failed";
+/**
+ * What an agent is doing, told in `hello` so that a gateway that just started knows what it finds. `warming`: it belongs to a pool, has
+ * no assignment, and its zygote is not ready; it can be assigned already, and is slower then.
+ */
+export type AgentState = "warming" | "unassigned" | "assigned" | "busy" | "failed";
+
+/**
+ * Orders the gateways' views of who owns what: a later view has a larger number. Taken from the clock in milliseconds, or one more than
+ * the largest one heard of, whichever is more.
+ */
+export type Epoch = number;
 
 /** First frame on a connection, agent to gateway. */
 export interface Hello {
@@ -66,6 +78,10 @@ export interface Hello {
   state: AgentState;
   /** The assignment the agent already holds, when it has one. */
   assignmentId?: string;
+  /** With an assignment: what came with it, see {@link Assignment.pass}. */
+  pass?: string;
+  /** Without one, in a pool: what the first gateway gave it, see {@link Welcome.ticket}. */
+  ticket?: string;
 }
 
 /** A gateway that agents can dial. */
@@ -78,7 +94,17 @@ export interface Member {
 
 /** Gateway to agent after `hello` was accepted, and again whenever the members change. */
 export interface Welcome {
+  /** The agent keeps connections to these and ends all others, once it has one of them. */
   members: Member[];
+  /** Of this view of the gateways. The agent answers one that it has not seen with `stateChange`. */
+  epoch: Epoch;
+  /** In this view, the member that owns the function. Absent for an agent without assignment. */
+  owner?: string;
+  /**
+   * Proves to every gateway that a pooled agent is the agent and not the user's code, which shares its token: given once for each pod, by
+   * the gateway that made the pod, to the first that dials. The agent keeps it in memory and erases it before user code runs.
+   */
+  ticket?: string;
 }
 
 /** Everything an environment needs to become one version of one function. */
@@ -100,7 +126,7 @@ export interface Assignment {
   region: string;
   accountId: string;
   initializationType: "on-demand" | "provisioned-concurrency";
-  /** The package, to be fetched from {@link PACKAGES_PATH}. */
+  /** The package: the frame's body when that is not empty, else to be fetched from {@link PACKAGES_PATH}. */
   code: { sha256: string; size: number };
   logging: {
     format: "Text" | "JSON";
@@ -115,6 +141,9 @@ export interface Assignment {
   credentials: AwsCredentials;
   /** Base URL of Lambda's API, for AWS_ENDPOINT_URL_LAMBDA. */
   lambdaEndpoint: string;
+  /** Shows any gateway that this pod was given this assignment, before the pod's annotation says so. Of no use to any other pod. */
+  pass: string;
+  epoch: Epoch;
 }
 
 /** Temporary credentials as AWS's STS gives them; made and checked by the gateways alone. */
@@ -149,7 +178,10 @@ export interface Assigned {
  */
 export interface AssignmentFailed {
   assignmentId: string;
-  /** `package`: the package could not be fetched, verified or unpacked. `refused`: the agent already holds another assignment, or ends. */
+  /**
+   * `package`: the package could not be fetched, verified or unpacked. `refused`: the agent already holds another assignment, ends, or
+   * knows a later epoch with another owner.
+   */
   kind: "package" | "refused";
   errorType: string;
   message: string;
@@ -169,6 +201,8 @@ export interface Invoke {
   cognitoIdentity?: string;
   /** Whether `Result.logTail` is wanted. */
   logTail: boolean;
+  /** An agent answers `busy` to one that is older than a view in which somebody else owns the function. */
+  epoch: Epoch;
 }
 
 /** How an invocation ended, and what it used. */
@@ -214,9 +248,14 @@ export interface Shutdown {
   reason: "idle" | "replaced" | "failed" | "drain";
 }
 
-/** Agent to every gateway: the state changed because of another gateway's event. */
+/** Agent to every gateway: the state changed because of another gateway's event; or the answer to a `welcome` with a new epoch. */
 export interface StateChange {
   state: AgentState;
+  /** The latest view that the agent knows of. */
+  epoch: Epoch;
+  /** As in {@link Hello}: a pooled agent was assigned by another gateway. */
+  assignmentId?: string;
+  pass?: string;
 }
 
 export const FrameType = {

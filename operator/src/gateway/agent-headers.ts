@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Assigned, AssignmentFailed, Busy, Hello, ResponseChunk, Result, StateChange } from "../api/environment-protocol.ts";
 
 const name = z.string().min(1).max(253);
-const state = z.enum(["unassigned", "assigned", "busy", "failed"]);
+const state = z.enum(["warming", "unassigned", "assigned", "busy", "failed"]);
 
 /** First frame of a connection. */
 export const HelloHeader: z.ZodType<Hello> = z.object({
@@ -14,6 +14,8 @@ export const HelloHeader: z.ZodType<Hello> = z.object({
   runtime: z.string().max(64),
   state,
   assignmentId: z.string().max(512).exactOptional(),
+  pass: z.string().max(128).exactOptional(),
+  ticket: z.string().max(128).exactOptional(),
 });
 
 export const AssignedHeader: z.ZodType<Assigned> = z.object({ assignmentId: z.string().max(512), initDurationMs: z.number().min(0) });
@@ -27,7 +29,12 @@ export const AssignmentFailedHeader: z.ZodType<AssignmentFailed> = z.object({
 
 export const BusyHeader: z.ZodType<Busy> = z.object({ requestId: z.string().max(128) });
 
-export const StateChangeHeader: z.ZodType<StateChange> = z.object({ state });
+export const StateChangeHeader: z.ZodType<StateChange> = z.object({
+  state,
+  epoch: z.number().int().min(0),
+  assignmentId: z.string().max(512).exactOptional(),
+  pass: z.string().max(128).exactOptional(),
+});
 
 /** Largest log tail: 4 KB in base64. */
 const MAX_LOG_TAIL = 5464;

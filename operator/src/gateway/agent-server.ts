@@ -252,7 +252,7 @@ export class AgentServer {
         this.#options.clock.setTimeout(() => socket.terminate(), 1_000);
       },
     };
-    connection.send({ type: FrameType.welcome, header: { members } });
+    connection.send({ type: FrameType.welcome, header: { members, epoch: 0 } });
     const listener = take(connection);
     socket.on("pong", () => liveness.seen());
     socket.on("message", (data) => {

@@ -102,7 +102,11 @@ describe("whoever dials is refused", () => {
       async () => hello(pods[0], await world.agentToken(pods[0]), { protocol: 99 }),
       CloseCode.versionMismatch,
     ],
-    ["without a hello", async () => encodeFrame({ type: FrameType.stateChange, header: { state: "assigned" } }), CloseCode.protocolError],
+    [
+      "without a hello",
+      async () => encodeFrame({ type: FrameType.stateChange, header: { state: "assigned", epoch: 0 } }),
+      CloseCode.protocolError,
+    ],
     ["with something that is no frame", async () => "hello?", CloseCode.protocolError],
   ])("%s", async (_, first, code) => {
     const { code: got, frames } = await dial(await first());

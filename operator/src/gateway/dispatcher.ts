@@ -289,6 +289,8 @@ export class Dispatcher implements EnvironmentHost {
       logging: { ...logging(effective.loggingConfig), stream: logStream(this.#deps.clock.now(), environment.identity.podUid) },
       credentials: this.#deps.credentialsFor(environment.identity, roleOf(effective)),
       lambdaEndpoint: this.#deps.lambdaEndpoint,
+      pass: "none",
+      epoch: 0,
     };
   }
 

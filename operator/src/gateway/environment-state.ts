@@ -179,6 +179,7 @@ function onConnected(state: EnvironmentState, agent: AgentState, now: number, li
   // It came back, but the event's caller was given up when it went.
   if (state.phase === "lost") return stay(state);
   switch (agent) {
+    case "warming":
     case "unassigned":
       if (!state.owned) return { state: { ...rest(state), phase: "starting" }, effects: NOTHING };
       return { state: { ...rest(state), phase: "assigning", until: now + limits.assignMs }, effects: [{ type: "assign" }] };
@@ -222,6 +223,7 @@ function onStateChange(state: EnvironmentState, agent: AgentState, now: number, 
       // The outcome of our assignment follows, with its reason.
       if (state.phase === "assigning") return stay(state);
       return retireNow(state, "failed", state.phase === "idle" ? [{ type: "withdraw" }] : NOTHING);
+    case "warming":
     case "unassigned":
       return stay(state);
   }

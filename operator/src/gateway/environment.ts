@@ -240,6 +240,7 @@ export class Environment {
         invokedFunctionArn: invocation.invokedArn,
         traceId: invocation.traceId,
         logTail: invocation.logTail,
+        epoch: 0,
         ...(invocation.clientContext === undefined ? {} : { clientContext: invocation.clientContext }),
       },
       body: invocation.payload,

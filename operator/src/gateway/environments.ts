@@ -151,7 +151,7 @@ export class Environments implements AgentHost {
       if (!environment.connected) continue;
       environment.tell({
         type: FrameType.welcome,
-        header: { members: membersFor(this.#functionOf(environment)?.key ?? environment.key) },
+        header: { members: membersFor(this.#functionOf(environment)?.key ?? environment.key), epoch: 0 },
       });
     }
   }

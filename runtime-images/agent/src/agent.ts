@@ -240,7 +240,7 @@ export class Agent {
   #tell(state: AgentState): void {
     if (state === this.#toldState) return;
     this.#toldState = state;
-    this.#gateways.broadcast({ type: FrameType.stateChange, header: { state } }, this.#cause);
+    this.#gateways.broadcast({ type: FrameType.stateChange, header: { state, epoch: 0 } }, this.#cause);
   }
 
   #onCount(connected: number): void {

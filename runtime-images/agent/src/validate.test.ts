@@ -4,14 +4,14 @@ import { assignmentOf, zipOf } from "../testing/packages.ts";
 import { checkAssignment, checkCredit, checkInvoke, checkRoleToken, checkShutdown, checkWelcome } from "./validate.ts";
 
 const assignment = assignmentOf(zipOf({ "a.py": "" }));
-const invoke: Invoke = { requestId: "a-1", deadlineMs: 1, invokedFunctionArn: "arn", logTail: false };
+const invoke: Invoke = { requestId: "a-1", deadlineMs: 1, invokedFunctionArn: "arn", logTail: false, epoch: 1 };
 
 describe("headers from a gateway", () => {
   test("pass when they are whole", () => {
     expect(checkAssignment(assignment)).toBe(assignment);
     expect(checkInvoke({ ...invoke, traceId: "t", clientContext: "{}" })).toMatchObject(invoke);
     expect(checkShutdown({ reason: "idle" })).toEqual({ reason: "idle" });
-    expect(checkWelcome({ members: [{ name: "g", address: "[fd00::1]:8081" }] }).members).toHaveLength(1);
+    expect(checkWelcome({ members: [{ name: "g", address: "[fd00::1]:8081" }], epoch: 1 }).members).toHaveLength(1);
   });
 
   test.each<[string, Record<string, unknown>]>([
@@ -33,6 +33,8 @@ describe("headers from a gateway", () => {
     ["credentials", { credentials: { accessKeyId: "ASIA", secretAccessKey: "x\0", sessionToken: "s" } }],
     ["lambdaEndpoint", { lambdaEndpoint: "file:///etc/passwd" }],
     ["handler", { handler: undefined }],
+    ["pass", { pass: "" }],
+    ["epoch", { epoch: -1 }],
   ])("of an assignment are refused with the name of what is wrong: %s", (name, over) => {
     expect(() => checkAssignment({ ...assignment, ...over } as Assignment)).toThrow(`assign: "${name}" is missing or not valid`);
   });
@@ -56,7 +58,7 @@ describe("headers from a gateway", () => {
   });
 
   test("with members that are no addresses are refused", () => {
-    expect(() => checkWelcome({ members: [{ name: "g", address: "http://evil/path:1" }] })).toThrow('welcome: "members"');
+    expect(() => checkWelcome({ members: [{ name: "g", address: "http://evil/path:1" }], epoch: 1 })).toThrow('welcome: "members"');
     expect(() => checkWelcome({} as never)).toThrow('welcome: "members"');
     expect(() => checkShutdown({ reason: "other" } as never)).toThrow('shutdown: "reason"');
   });

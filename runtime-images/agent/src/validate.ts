@@ -37,7 +37,12 @@ const variables: Check = (value) =>
   Object.entries(value).every(([name, text]) => /^[^=\0]+$/.test(name) && typeof text === "string" && !text.includes("\0"));
 
 const MEMBER: Shape<Member> = { name: text, address: matching(/^[^\s/@]+:\d{1,5}$/) };
-const WELCOME: Shape<Welcome> = { members: (value) => Array.isArray(value) && value.every(shaped(MEMBER)) };
+const WELCOME: Shape<Welcome> = {
+  members: (value) => Array.isArray(value) && value.every(shaped(MEMBER)),
+  epoch: integer(0, Number.MAX_SAFE_INTEGER),
+  owner: optional(text),
+  ticket: optional(text),
+};
 const SHUTDOWN: Shape<Shutdown> = { reason: oneOf("idle", "replaced", "failed", "drain") };
 const INVOKE: Shape<Invoke> = {
   // It becomes part of a path and of log lines.
@@ -48,6 +53,7 @@ const INVOKE: Shape<Invoke> = {
   clientContext: optional(anyText),
   cognitoIdentity: optional(anyText),
   logTail: flag,
+  epoch: integer(0, Number.MAX_SAFE_INTEGER),
 };
 const ASSIGNMENT: Shape<Assignment> = {
   assignmentId: text,
@@ -72,6 +78,8 @@ const ASSIGNMENT: Shape<Assignment> = {
   }),
   credentials: shaped<Assignment["credentials"]>({ accessKeyId: variable, secretAccessKey: variable, sessionToken: variable }),
   lambdaEndpoint: matching(/^https?:\/\/[^\s\0]+$/),
+  pass: text,
+  epoch: integer(0, Number.MAX_SAFE_INTEGER),
 };
 const ROLE_TOKEN: Shape<RoleToken> = { token: text, namespace: text, caCertificate: text };
 const CREDIT: Shape<Credit> = { requestId: text, bytes: integer(1, Number.MAX_SAFE_INTEGER) };

@@ -111,6 +111,7 @@ export class AgentLink {
       deadlineMs: Date.now() + 60_000,
       invokedFunctionArn: "arn:aws:lambda:us-east-1:000000000001:function:f",
       logTail: false,
+      epoch: 1,
       ...over,
     };
     this.send({ type: FrameType.invoke, header, body: Buffer.from(payload) });
@@ -206,7 +207,7 @@ export class TestGateway {
         if (refusal !== undefined) return socket.close(refusal, "refused");
         const link = new AgentLink(socket, frame.header);
         this.links.push(link);
-        link.send({ type: FrameType.welcome, header: { members: this.members } });
+        link.send({ type: FrameType.welcome, header: { members: this.members, epoch: 1 } });
         for (const waiter of this.#waiters) waiter();
       });
     });

@@ -40,6 +40,8 @@ export function assignmentOf(code: TestPackage, over: Partial<Assignment> = {}):
     logging: { format: "Text", group: "/aws/lambda/f", stream: "2026/01/01/[$LATEST]0" },
     credentials: { accessKeyId: "ASIAKEY", secretAccessKey: "a-secret", sessionToken: "a-session" },
     lambdaEndpoint: "http://kappa-gateway.kappa-system.svc.cluster.local:8080",
+    pass: "pass",
+    epoch: 1,
     ...over,
   };
 }

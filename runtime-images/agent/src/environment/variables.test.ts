@@ -18,6 +18,8 @@ const ASSIGNMENT: Assignment = {
   logging: { format: "Text", group: "g", stream: "s" },
   credentials: { accessKeyId: "ASIAKEY", secretAccessKey: "secret", sessionToken: "session" },
   lambdaEndpoint: "http://gateway:8080",
+  pass: "pass",
+  epoch: 1,
 };
 
 function variablesOf(runtime: string, over: Partial<Assignment> = {}): Record<string, string> {
