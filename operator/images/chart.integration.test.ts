@@ -9,7 +9,7 @@ import { authConf } from "../src/bootstrap/auth-conf.ts";
 import { createUserKey } from "../src/bus/nkeys.ts";
 import { controllerSettings, gatewaySettings } from "../src/config.ts";
 import { environmentServiceAccount, gatewayRoleBinding } from "../src/resources/account.ts";
-import { environmentPod } from "../src/resources/environment-pod.ts";
+import { assignmentPatch, environmentPod } from "../src/resources/environment-pod.ts";
 import { accountNetworkPolicies, internetExceptions } from "../src/resources/network-policies.ts";
 import { binary } from "../testing/binaries.ts";
 import { kubectl, useApiServer } from "../testing/index.ts";
@@ -343,7 +343,7 @@ describe("a real API server", () => {
     expect(await applyAs("kappa-controller", binding)).toBe("");
   });
 
-  test("lets the gateway make environments and no other pod, and the controller delete them only", async () => {
+  test("lets the gateway make and assign environments and no other pod, nor run anything else in them", async () => {
     expect(
       await applyAs(
         "kappa-controller",
@@ -356,6 +356,7 @@ describe("a real API server", () => {
       function: { uid: "b4b3b9a0-0000-4000-8000-000000000000", name: "fn", namespace: "team-a" },
       suffix: "abcde",
       effective: { runtime: "python3.11", memorySize: 128, ephemeralStorageMb: 512, architectures: ["x86_64"] },
+      version: "$LATEST",
       assignmentId: "a/$LATEST/b",
       images: { "python3.11": "image" },
       placement: "public",
@@ -407,9 +408,41 @@ describe("a real API server", () => {
         /share nothing with their node/,
       );
 
+    const patchAs = async (name: string, patch: object, type: "merge" | "strategic", ...subresource: string[]): Promise<string> =>
+      (
+        await run([
+          "patch",
+          "pod",
+          name,
+          "-n",
+          "team-a",
+          "--type",
+          type,
+          ...subresource,
+          "-p",
+          JSON.stringify(patch),
+          asServiceAccount("kappa-gateway"),
+        ])
+      ).stderr;
+    const { name } = pod.metadata;
+    const fn = { uid: "b4b3b9a0-0000-4000-8000-000000000000", name: "fn", namespace: "team-a" };
+    const uid = (await run(["get", "pod", name, "-n", "team-a", "-o", "jsonpath={.metadata.uid}"])).stdout;
+    expect(await patchAs(name, assignmentPatch(uid, fn, { version: "1", assignmentId: "a/1/b" }), "merge")).toBe("");
+    expect(await patchAs(name, assignmentPatch(fn.uid, fn, { version: "1", assignmentId: "a/1/b" }), "merge")).toMatch(/uid/i);
+    // kubectl would read the subresource first, which nobody needs.
+    for (const subresource of ["status", "resize"])
+      expect(await may("kappa-gateway", "patch", "pods", `--subresource=${subresource}`, "-n", "team-a")).toBe(true);
+    expect(await patchAs(name, { metadata: { labels: { "kappa.dev/placement": "other" } } }, "merge")).toMatch(
+      /the annotations, the owner/,
+    );
+    expect(await patchAs(name, { spec: { containers: [{ name: "environment", image: "other" }] } }, "strategic")).toMatch(
+      /the annotations, the owner/,
+    );
+
     expect((await run(["create", "-f", "-"], stringify({ ...plain, spec: { ...plain.spec, serviceAccountName: "default" } }))).stderr).toBe(
       "",
     );
+    expect(await patchAs("plain", { metadata: { annotations: { "kappa.dev/assignment": "x" } } }, "merge")).toMatch(/environment only/);
     for (const who of ["kappa-controller", "kappa-gateway"])
       expect((await run(["delete", "pod", "plain", "-n", "team-a", "--wait=false", asServiceAccount(who)])).stderr).toMatch(/only/);
     expect(

@@ -1,3 +1,4 @@
+import { LATEST } from "../domain/names.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { type Clock, sleep } from "../kube/clock.ts";
 import { KubeError } from "../kube/errors.ts";
@@ -52,6 +53,7 @@ export class PodWriter {
       function: { uid: entry.uid, name: entry.name, namespace: entry.namespace },
       suffix: random.hex(SUFFIX_LENGTH),
       effective: runnable.effective,
+      version: LATEST,
       assignmentId: runnable.assignmentId,
       images,
       placement: PUBLIC_PLACEMENT,

@@ -1,10 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { type EnvironmentPodInput, environmentPod } from "./environment-pod.ts";
+import {
+  assignmentPatch,
+  type EnvironmentPodInput,
+  environmentPod,
+  type PoolPodInput,
+  poolHash,
+  poolPod,
+  resizePatch,
+} from "./environment-pod.ts";
 
 const input: EnvironmentPodInput = {
   function: { uid: "3f1c", name: "hello", namespace: "team" },
   suffix: "x7k2p",
   effective: { runtime: "python3.11", memorySize: 1769, ephemeralStorageMb: 512, architectures: ["x86_64"] },
+  version: "$LATEST",
   assignmentId: "3f1c/$LATEST/r1",
   images: { "python3.11": "kappa/runtime-python3.11:1" },
   placement: "public",
@@ -41,7 +50,7 @@ describe("environmentPod", () => {
         "kappa.dev/runtime": "python3.11",
         "kappa.dev/placement": "public",
       },
-      annotations: { "kappa.dev/assignment": "3f1c/$LATEST/r1" },
+      annotations: { "kappa.dev/assignment": "3f1c/$LATEST/r1", "kappa.dev/function": "hello", "kappa.dev/version": "$LATEST" },
       ownerReferences: [{ kind: "Function", name: "hello", uid: "3f1c", controller: true }],
     });
   });
@@ -161,5 +170,98 @@ describe("environmentPod", () => {
   test("does not take a property of every object for a runtime", () => {
     const effective = { ...input.effective, runtime: "constructor" };
     expect(() => environmentPod({ ...input, effective })).toThrow("not installed");
+  });
+});
+
+describe("a pod of provisioned concurrency", () => {
+  const pod = environmentPod({ ...input, version: "7", provisioned: { qualifier: "prod" } });
+
+  test("names what declares it, and is ready once the gateway says that it has initialised", () => {
+    expect(pod.metadata.annotations).toMatchObject({ "kappa.dev/version": "7", "kappa.dev/provisioned": "prod" });
+    expect(pod.spec).toMatchObject({ readinessGates: [{ conditionType: "kappa.dev/Initialized" }] });
+  });
+
+  test("is else what any pod of the function is", () => {
+    const { readinessGates: _, ...spec } = pod.spec as typeof pod.spec & { readinessGates: unknown };
+    expect(spec).toEqual(environmentPod(input).spec);
+  });
+});
+
+describe("poolPod", () => {
+  const {
+    function: _function,
+    effective: _effective,
+    version: _version,
+    assignmentId: _assignmentId,
+    placement: _placement,
+    ...common
+  } = input;
+  const pooled: PoolPodInput = {
+    ...common,
+    pool: { namespace: "team", runtime: "python3.11", placement: "public", architecture: "x86_64", heapMb: 0 },
+    size: { memoryMb: 1769, requestedMb: 128 },
+    madeBy: "kappa-gateway-1",
+    gatewayAddresses: ["10.0.0.1:8081"],
+  };
+
+  test("belongs to nobody: no function, no assignment, no owner", () => {
+    const { metadata } = poolPod(pooled);
+    expect(metadata).toEqual({
+      name: "pool-python3-11-x7k2p",
+      namespace: "team",
+      labels: {
+        "kappa.dev/component": "environment",
+        "kappa.dev/runtime": "python3.11",
+        "kappa.dev/placement": "public",
+        "kappa.dev/pool": poolHash(pooled),
+        "app.kubernetes.io/managed-by": "kappa",
+      },
+      annotations: { "kappa.dev/pool": "python3.11/public/x86_64/0", "kappa.dev/made-by": "kappa-gateway-1" },
+    });
+  });
+
+  test("has room for any function that fits, and asks for that of a small one", () => {
+    expect(poolPod(pooled).spec.containers[0]?.resources).toEqual({
+      limits: { memory: "1833Mi", cpu: "1250m" },
+      requests: { memory: "64Mi", cpu: "8m" },
+    });
+  });
+
+  test("tells its agent that it waits, and for which heap", () => {
+    const pod = poolPod({ ...pooled, pool: { ...pooled.pool, heapMb: 256 } });
+    expect(pod.spec.containers[0]?.env).toContainEqual({ name: "KAPPA_POOLED", value: "1" });
+    expect(pod.spec.containers[0]?.env).toContainEqual({ name: "KAPPA_POOL_HEAP_MB", value: "256" });
+  });
+
+  test.each<[string, Partial<PoolPodInput>]>([
+    ["image", { images: { "python3.11": "kappa/runtime-python3.11:2" } }],
+    ["size", { size: { memoryMb: 1024, requestedMb: 128 } }],
+    ["policy", { settings: { ...input.settings, runtimeClassName: "gvisor" } }],
+    ["heap", { pool: { ...pooled.pool, heapMb: 512 } }],
+    ["place", { pool: { ...pooled.pool, placement: "vpc-1" } }],
+  ])("is another pool's when made with another %s", (_, over) => {
+    expect(poolHash({ ...pooled, ...over })).not.toBe(poolHash(pooled));
+  });
+
+  test("is of the same pool whoever made it, and wherever it dials first", () => {
+    const other = poolPod({ ...pooled, madeBy: "kappa-gateway-2", gatewayAddresses: [], suffix: "other", avoidNodes: ["a"] });
+    expect(other.metadata.labels).toMatchObject({ "kappa.dev/pool": poolHash(pooled) });
+  });
+
+  test("becomes a function's by annotations and an owner, with no label changed, and in this very pod only", () => {
+    expect(assignmentPatch("uid-1", input.function, input)).toEqual({
+      metadata: {
+        uid: "uid-1",
+        annotations: environmentPod(input).metadata.annotations,
+        ownerReferences: environmentPod(input).metadata.ownerReferences,
+      },
+    });
+  });
+
+  test("is given the size that a pod of the function's own has", () => {
+    const [container] = environmentPod(input).spec.containers;
+    expect(resizePatch(input.effective.memorySize, input.settings)).toEqual({
+      spec: { containers: [{ name: container?.name, resources: container?.resources }] },
+    });
   });
 });

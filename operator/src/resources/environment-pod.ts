@@ -1,235 +1,172 @@
 /**
- * The pod of one execution environment. Pure: the gateway makes pods from this where traffic needs them, the
+ * The pods of execution environments. Pure: the gateway makes pods from this where traffic needs them, the
  * controller where they are declared, and both make the same ones.
  */
-import { TOKEN_AUDIENCE } from "../api/environment-protocol.ts";
+import { createHash } from "node:crypto";
 import { cpuMillis } from "../domain/cpu.ts";
 import type { EffectiveConfiguration } from "../domain/effective.ts";
-import { KappaError } from "../domain/errors.ts";
-import { Annotation, API_VERSION, Component, ENVIRONMENT_SERVICE_ACCOUNT, Label, MANAGED_BY } from "./labels.ts";
-import { environmentPodName, functionLabelValue } from "./names.ts";
+import { type PoolKey, poolName } from "../domain/pool-key.ts";
+import {
+  type CommonInput,
+  ENVIRONMENT_CONTAINER,
+  type EnvironmentSettings,
+  environmentTemplate,
+  type Resources,
+} from "./environment-template.ts";
+import { Annotation, API_VERSION, INITIALIZED_CONDITION, Label } from "./labels.ts";
+import { environmentPodName, functionLabelValue, poolPodName } from "./names.ts";
 
-/** User and group of everything in an environment; Lambda's own sandbox user has this id too. */
-const ENVIRONMENT_UID = 993;
+export type { EnvironmentSettings } from "./environment-template.ts";
 
-/** Seconds between SIGTERM and SIGKILL: the longest time-out (900 s), so that no event is cut off, and the shutdown phase after it. */
-const TERMINATION_GRACE_SECONDS = 930;
+/** `/tmp` of a pooled environment, MB: Lambda's default. */
+export const POOL_EPHEMERAL_STORAGE_MB = 512;
 
-/** Room for unpacked code and for layers, each. 250 MiB is the limit of the content; blocks and inodes come on top. */
-const CODE_VOLUME_LIMIT = "512Mi";
-
-/** Where the agent finds its token, and how long one is valid; the kubelet renews it at 80 %. */
-const TOKEN_FOLDER = "/var/run/secrets/kappa.dev/gateway";
-const TOKEN_SECONDS = 3600;
-
-/**
- * Where Kubernetes' clients look for a ServiceAccount (kubernetes.io/docs/tasks/run-application/access-api-from-pod). The agent writes
- * the execution role's token there, the kubelet nothing.
- */
-const ROLE_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount";
-
-/**
- * Where the agent can write the two volumes with a function's code. The function sees them as Lambda has them, on a read-only file
- * system; the agent cannot make that of a folder, which belongs to root.
- */
-const WRITABLE = { task: "/kappa/volumes/task", opt: "/kappa/volumes/opt" } as const;
-
-/** Name of the one container. */
-const CONTAINER = "environment";
-
-/** Kubernetes' name of each of Lambda's architectures (label `kubernetes.io/arch`). */
-const NODE_ARCHITECTURE = { x86_64: "amd64", arm64: "arm64" } as const;
-
-/** Policy of an installation for its environment pods. */
-export interface EnvironmentSettings {
-  /** What part of its limits a pod requests, each 0–1: below 1 nodes are overcommitted. */
-  overcommit: { memory: number; cpu: number };
-  /** Added to the function's own share, so that a small function does not pay for the agent. */
-  agentAllowance: { memoryMb: number; cpuMillis: number };
-  /** Where agents dial. */
-  gateway: { host: string; port: number };
-  imagePullPolicy: "Always" | "IfNotPresent" | "Never";
-  /** Sandbox for every environment, such as gVisor or Kata. */
-  runtimeClassName?: string;
-  priorityClassName?: string;
-  nodeSelector?: Record<string, string>;
-  tolerations?: Toleration[];
-  /** Keys of node labels over which a function's environments are spread, as evenly as room allows. */
-  topologyKeys?: string[];
+/** The Function object that an environment belongs to. */
+interface FunctionRef {
+  uid: string;
+  name: string;
+  namespace: string;
 }
 
-interface Toleration {
-  key?: string;
-  operator?: "Exists" | "Equal";
-  value?: string;
-  effect?: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
-  tolerationSeconds?: number;
-}
-
-/** What one environment pod is made for. */
-export interface EnvironmentPodInput {
-  /** The Function object that owns the pod. */
-  function: { uid: string; name: string; namespace: string };
-  /** Makes the name unique: lower-case letters and digits. */
-  suffix: string;
+/** What a pod of a function's own is made for. */
+export interface EnvironmentPodInput extends CommonInput {
+  function: FunctionRef;
   effective: Pick<EffectiveConfiguration, "runtime" | "memorySize" | "ephemeralStorageMb" | "architectures">;
+  /** `$LATEST` or a number. */
+  version: string;
   assignmentId: string;
-  /** Image of each runtime. */
-  images: Readonly<Record<string, string>>;
   /** Value of the placement label, which selects the NetworkPolicies. */
   placement: string;
-  settings: EnvironmentSettings;
-  /**
-   * `host:port` of the gateways to dial first. The agent finds them by name as well, but a lost node may have taken the cluster's DNS
-   * along.
-   */
-  gatewayAddresses?: readonly string[];
-  /** Names of nodes that the pod must not run on. */
-  avoidNodes?: readonly string[];
+  /** Of provisioned concurrency: the version or alias that it was declared for. */
+  provisioned?: { qualifier: string };
+}
+
+/** What a pod of a pool is made for. */
+export interface PoolPodInput extends CommonInput {
+  pool: PoolKey;
+  size: PoolPodSize;
+  /** Pod name of the gateway that makes it: the only one that its agent can prove itself to without a ticket. */
+  madeBy: string;
+}
+
+/** Memory of a pooled environment, MB, before the agent's allowance. CPU follows memory. */
+export interface PoolPodSize {
+  /** Its limit: no function that needs more fits it. */
+  memoryMb: number;
+  /** The memory size that it requests a part of: what waits needs no more than a small function. */
+  requestedMb: number;
 }
 
 /**
- * The desired pod.
+ * The desired pod of one function's environment.
  * @throws KappaError K114 when there is no image for the runtime
  */
 export function environmentPod(input: EnvironmentPodInput) {
-  const { function: fn, effective, settings } = input;
-  const image = runtimeImage(effective.runtime, input.images);
-  const functionLabel = functionLabelValue(fn.name);
-  const memoryLimit = effective.memorySize + settings.agentAllowance.memoryMb;
-  const functionCpu = cpuMillis(effective.memorySize);
-  const cpuLimit = functionCpu + settings.agentAllowance.cpuMillis;
+  const { function: fn, effective, provisioned } = input;
+  const siblings = { [Label.function]: functionLabelValue(fn.name) };
+  return environmentTemplate(input, {
+    name: environmentPodName(fn.name, input.suffix),
+    namespace: fn.namespace,
+    runtime: effective.runtime,
+    architecture: effective.architectures[0] ?? "x86_64",
+    ephemeralStorageMb: effective.ephemeralStorageMb,
+    resources: resources(effective.memorySize, effective.memorySize, input.settings),
+    labels: { ...siblings, [Label.placement]: input.placement },
+    annotations: {
+      ...assigned(fn, input),
+      ...(provisioned === undefined ? {} : { [Annotation.provisioned]: provisioned.qualifier }),
+    },
+    ownerReferences: [ownerOf(fn)],
+    siblings,
+    // What is ready is what can take an event, which the gateway knows and writes.
+    ...(provisioned === undefined ? {} : { readinessGates: [{ conditionType: INITIALIZED_CONDITION }] }),
+  });
+}
+
+/**
+ * The desired pod of a pool: an environment that belongs to no function yet.
+ * @throws KappaError K114 when there is no image for the runtime
+ */
+export function poolPod(input: PoolPodInput) {
+  const { pool } = input;
+  const siblings = { [Label.pool]: poolHash(input) };
+  return environmentTemplate(input, {
+    ...poolParticulars(input),
+    name: poolPodName(pool.runtime, input.suffix),
+    labels: { ...siblings, [Label.placement]: pool.placement },
+    annotations: { [Annotation.pool]: poolName(pool), [Annotation.madeBy]: input.madeBy },
+    siblings,
+  });
+}
+
+/** Tells the pods of a pool from those that an installation with another image or other settings has made. */
+export function poolHash(input: Pick<PoolPodInput, "pool" | "size" | "images" | "settings">): string {
+  const { images, settings } = input;
+  const pod = environmentTemplate(
+    { images, settings, suffix: "" },
+    { ...poolParticulars(input), name: "", labels: { [Label.placement]: input.pool.placement }, annotations: {}, siblings: {} },
+  );
+  return createHash("sha256").update(JSON.stringify(pod)).digest("hex").slice(0, 16);
+}
+
+function poolParticulars({ pool, size, settings }: Pick<PoolPodInput, "pool" | "size" | "settings">) {
   return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: {
-      name: environmentPodName(fn.name, input.suffix),
-      namespace: fn.namespace,
-      labels: {
-        [Label.component]: Component.environment,
-        [Label.function]: functionLabel,
-        [Label.runtime]: effective.runtime,
-        [Label.placement]: input.placement,
-        [Label.managedBy]: MANAGED_BY,
-      },
-      annotations: { [Annotation.assignment]: input.assignmentId },
-      // blockOwnerDeletion would need the right to set finalizers on Functions, and buys nothing.
-      ownerReferences: [
-        { apiVersion: API_VERSION, kind: "Function", name: fn.name, uid: fn.uid, controller: true, blockOwnerDeletion: false },
-      ],
-    },
-    spec: {
-      restartPolicy: "Never",
-      serviceAccountName: ENVIRONMENT_SERVICE_ACCOUNT,
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      terminationGracePeriodSeconds: TERMINATION_GRACE_SECONDS,
-      // Kubernetes' five would have every full name looked up under each search domain first.
-      dnsConfig: { options: [{ name: "ndots", value: "1" }] },
-      nodeSelector: { ...architectureSelector(effective.architectures), ...settings.nodeSelector },
-      ...(settings.tolerations === undefined ? {} : { tolerations: settings.tolerations }),
-      ...(settings.runtimeClassName === undefined ? {} : { runtimeClassName: settings.runtimeClassName }),
-      ...(settings.priorityClassName === undefined ? {} : { priorityClassName: settings.priorityClassName }),
-      ...avoiding(input.avoidNodes ?? []),
-      ...spreading(settings.topologyKeys ?? [], functionLabel),
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: ENVIRONMENT_UID,
-        runAsGroup: ENVIRONMENT_UID,
-        fsGroup: ENVIRONMENT_UID,
-        seccompProfile: { type: "RuntimeDefault" },
-      },
-      containers: [
-        {
-          name: CONTAINER,
-          image,
-          imagePullPolicy: settings.imagePullPolicy,
-          env: [
-            { name: "KAPPA_GATEWAY_HOST", value: settings.gateway.host },
-            { name: "KAPPA_GATEWAY_PORT", value: String(settings.gateway.port) },
-            { name: "KAPPA_GATEWAY_ADDRESSES", value: (input.gatewayAddresses ?? []).join(",") },
-            { name: "KAPPA_RUNTIME", value: effective.runtime },
-            { name: "KAPPA_UNPACK_ROOT", value: WRITABLE.task },
-            { name: "KAPPA_EPHEMERAL_STORAGE_MB", value: String(effective.ephemeralStorageMb) },
-            { name: "POD_NAME", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } } },
-            { name: "POD_NAMESPACE", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } } },
-          ],
-          resources: {
-            limits: { memory: `${memoryLimit}Mi`, cpu: `${cpuLimit}m` },
-            requests: {
-              memory: `${portion(effective.memorySize, settings.overcommit.memory)}Mi`,
-              cpu: `${portion(functionCpu, settings.overcommit.cpu)}m`,
-            },
-          },
-          securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ["ALL"] },
-          },
-          volumeMounts: [
-            { name: "tmp", mountPath: "/tmp" },
-            { name: "task", mountPath: "/var/task", readOnly: true },
-            { name: "task", mountPath: WRITABLE.task },
-            { name: "opt", mountPath: "/opt", readOnly: true },
-            { name: "opt", mountPath: WRITABLE.opt },
-            { name: "token", mountPath: TOKEN_FOLDER, readOnly: true },
-            { name: "role", mountPath: ROLE_FOLDER },
-          ],
-        },
-      ],
-      volumes: [
-        { name: "tmp", emptyDir: { sizeLimit: `${effective.ephemeralStorageMb}Mi` } },
-        { name: "task", emptyDir: { sizeLimit: CODE_VOLUME_LIMIT } },
-        { name: "opt", emptyDir: { sizeLimit: CODE_VOLUME_LIMIT } },
-        // In memory: a token does not belong on a node's disk.
-        { name: "role", emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
-        {
-          name: "token",
-          projected: { sources: [{ serviceAccountToken: { audience: TOKEN_AUDIENCE, expirationSeconds: TOKEN_SECONDS, path: "token" } }] },
-        },
-      ],
-    },
+    namespace: pool.namespace,
+    runtime: pool.runtime,
+    architecture: pool.architecture,
+    ephemeralStorageMb: POOL_EPHEMERAL_STORAGE_MB,
+    resources: resources(size.memoryMb, Math.min(size.requestedMb, size.memoryMb), settings),
+    env: [
+      { name: "KAPPA_POOLED", value: "1" },
+      { name: "KAPPA_POOL_HEAP_MB", value: String(pool.heapMb) },
+    ],
   };
 }
 
 /**
- * The image that runs a runtime.
- * @throws KappaError K114, naming the runtimes there are
+ * Makes a pooled pod a function's, as a merge patch: of annotations, because labels are what a network plugin tells pods apart by, and
+ * takes seconds to follow. A pod of another UID refuses it.
  */
-function runtimeImage(runtime: string, images: Readonly<Record<string, string>>): string {
-  const image = Object.hasOwn(images, runtime) ? images[runtime] : undefined;
-  if (image === undefined) {
-    const known = Object.keys(images).toSorted().join(", ");
-    throw new KappaError("K114", `Runtime ${runtime} is not installed. Installed runtimes: ${known === "" ? "none" : known}`);
-  }
-  return image;
+export function assignmentPatch(podUid: string, fn: FunctionRef, to: Pick<EnvironmentPodInput, "version" | "assignmentId">): object {
+  return { metadata: { uid: podUid, annotations: assigned(fn, to), ownerReferences: [ownerOf(fn)] } };
+}
+
+/** Gives a pooled pod a function's own size, as a patch of its subresource `resize`. */
+export function resizePatch(memorySizeMb: number, settings: Pick<EnvironmentSettings, "overcommit" | "agentAllowance">): object {
+  return { spec: { containers: [{ name: ENVIRONMENT_CONTAINER, resources: resources(memorySizeMb, memorySizeMb, settings) }] } };
+}
+
+/** Says of a pod of provisioned concurrency whether it can take events, as a patch of its subresource `status`. */
+export function initializedPatch(is: { status: "True" | "False"; reason: string; message: string; at: string }): object {
+  const { at, ...condition } = is;
+  return { status: { conditions: [{ type: INITIALIZED_CONDITION, ...condition, lastTransitionTime: at }] } };
+}
+
+function assigned(fn: FunctionRef, { version, assignmentId }: Pick<EnvironmentPodInput, "version" | "assignmentId">) {
+  return { [Annotation.assignment]: assignmentId, [Annotation.function]: fn.name, [Annotation.version]: version };
+}
+
+function ownerOf(fn: FunctionRef) {
+  // blockOwnerDeletion would need the right to set finalizers on Functions, and buys nothing.
+  return { apiVersion: API_VERSION, kind: "Function", name: fn.name, uid: fn.uid, controller: true, blockOwnerDeletion: false };
+}
+
+/** @param requestedMb the memory size that a part is requested of */
+function resources(
+  memoryMb: number,
+  requestedMb: number,
+  { overcommit, agentAllowance }: Pick<EnvironmentSettings, "overcommit" | "agentAllowance">,
+): Resources {
+  return {
+    limits: { memory: `${memoryMb + agentAllowance.memoryMb}Mi`, cpu: `${cpuMillis(memoryMb) + agentAllowance.cpuMillis}m` },
+    requests: {
+      memory: `${portion(requestedMb, overcommit.memory)}Mi`,
+      cpu: `${portion(cpuMillis(requestedMb), overcommit.cpu)}m`,
+    },
+  };
 }
 
 /** A share of a limit as a request: at least 1, since 0 would make the pod best-effort and the first to be evicted. */
 function portion(whole: number, share: number): number {
   return Math.max(1, Math.min(whole, Math.ceil(whole * share)));
-}
-
-/** A package may hold native code, so the node's architecture is part of the function's configuration. */
-function architectureSelector(architectures: EffectiveConfiguration["architectures"]): Record<string, string> {
-  return { "kubernetes.io/arch": NODE_ARCHITECTURE[architectures[0] ?? "x86_64"] };
-}
-
-function avoiding(nodes: readonly string[]) {
-  if (nodes.length === 0) return {};
-  // By the node's name, not its hostname label, which may differ; a field selector takes one value each.
-  const matchFields = [...new Set(nodes)].toSorted().map((node) => ({ key: "metadata.name", operator: "NotIn", values: [node] }));
-  return { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields }] } } } };
-}
-
-function spreading(topologyKeys: readonly string[], functionLabel: string) {
-  if (topologyKeys.length === 0) return {};
-  return {
-    topologySpreadConstraints: topologyKeys.map((topologyKey) => ({
-      maxSkew: 1,
-      topologyKey,
-      whenUnsatisfiable: "ScheduleAnyway",
-      labelSelector: { matchLabels: { [Label.component]: Component.environment, [Label.function]: functionLabel } },
-    })),
-  };
 }

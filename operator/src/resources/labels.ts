@@ -14,6 +14,8 @@ export const Label = {
   runtime: "kappa.dev/runtime",
   /** `public`, or one value per VPC configuration: selects the NetworkPolicies. */
   placement: "kappa.dev/placement",
+  /** On a pooled environment: a hash of everything that its pool's pods are made from now. */
+  pool: "kappa.dev/pool",
   managedBy: "app.kubernetes.io/managed-by",
 } as const;
 
@@ -22,7 +24,20 @@ export const Annotation = {
   accountId: "kappa.dev/account-id",
   /** On an environment pod: the assignment it was made for or given (`Assignment.assignmentId`). */
   assignment: "kappa.dev/assignment",
+  /** With an assignment: `metadata.name` of the Function, since a pod that came from a pool has no such label. */
+  function: "kappa.dev/function",
+  /** With an assignment: `$LATEST` or a number. */
+  version: "kappa.dev/version",
+  /** On a pod of provisioned concurrency: the version or alias that declares it. */
+  provisioned: "kappa.dev/provisioned",
+  /** On a pod that was made for a pool: the pool's name in its namespace. */
+  pool: "kappa.dev/pool",
+  /** On such a pod: the gateway that made it. */
+  madeBy: "kappa.dev/made-by",
 } as const;
+
+/** Condition of a pod of provisioned concurrency: its runtime has initialised and it can take events. The gateway writes it. */
+export const INITIALIZED_CONDITION = "kappa.dev/Initialized";
 
 export const Component = { environment: "environment", controller: "controller", gateway: "gateway", nats: "nats" } as const;
 

@@ -29,6 +29,11 @@ export function environmentPodName(functionMetadataName: string, suffix: string)
   return `${trimHyphens(functionMetadataName.replaceAll(".", "-").slice(0, room))}-${suffix}`;
 }
 
+/** Name of a pooled environment's pod. */
+export function poolPodName(runtime: string, suffix: string): string {
+  return environmentPodName(`pool-${runtime}`, suffix);
+}
+
 function shortened(text: string, hashed: string, length: number): string {
   const hash = createHash("sha256").update(hashed).digest("hex").slice(0, HASH_LENGTH);
   return `${trimHyphens(text.slice(0, length - HASH_LENGTH - 1))}-${hash}`;
