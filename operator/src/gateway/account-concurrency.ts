@@ -20,7 +20,7 @@ export class AccountConcurrency {
   /** Takes note of what a function has reserved; without an entry it is gone. */
   update(key: string, entry: FunctionEntry | undefined): void {
     const account = this.#account(key.slice(0, key.indexOf("/")));
-    const reserved = entry?.runnable?.effective.reservedConcurrentExecutions;
+    const reserved = entry?.reservedConcurrentExecutions;
     if (reserved === undefined) account.reserved.delete(key);
     else account.reserved.set(key, reserved);
   }
@@ -32,7 +32,7 @@ export class AccountConcurrency {
    * @throws KappaError K105 with Lambda's reason
    */
   acquire(entry: FunctionEntry, running: number): () => void {
-    const reserved = entry.runnable?.effective.reservedConcurrentExecutions;
+    const reserved = entry.reservedConcurrentExecutions;
     if (reserved !== undefined) {
       if (running >= reserved) throw throttle("ReservedFunctionConcurrentInvocationLimitExceeded");
       return NOTHING_TO_RELEASE;

@@ -1,13 +1,20 @@
 import type { ServerResponse } from "node:http";
-import { LATEST } from "../domain/names.ts";
 import { errorResponse } from "../lambda-api/error-response.ts";
 import type { Outcome } from "./invocation.ts";
 
 /** Status by which an owner says that it is none (any more); only between gateways. */
 export const NOT_OWNER_STATUS = 421;
 
+/** Which invocation is answered. */
+export interface AnswerOf {
+  requestId: string;
+  /** The one that was run. */
+  version: string;
+  traceId: string;
+}
+
 /** Writes how an invocation ended, as Lambda's Invoke operation does. Returns the HTTP status. */
-export function answerInvocation(response: ServerResponse, outcome: Outcome, of: { requestId: string; traceId: string }): number {
+export function answerInvocation(response: ServerResponse, outcome: Outcome, of: AnswerOf): number {
   switch (outcome.type) {
     case "result":
       return answerPayload(response, of, {
@@ -46,7 +53,7 @@ interface Payload {
 /** Writes a response, or a function's error. Returns the HTTP status. */
 export function answerPayload(
   response: ServerResponse,
-  { requestId, traceId }: { requestId: string; traceId: string },
+  { requestId, version, traceId }: AnswerOf,
   { body, contentType = "application/json", functionError, logTail }: Payload,
 ): number {
   // A flat list of names and values: node writes it without building objects.
@@ -58,7 +65,7 @@ export function answerPayload(
     "x-amzn-requestid",
     requestId,
     "x-amz-executed-version",
-    LATEST,
+    version,
     "x-amzn-trace-id",
     traceId,
   ];

@@ -120,7 +120,10 @@ function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 
   });
   dispatchers.start();
 
-  function put(name = "f", { revision = "1", over = {}, status = {} }: { revision?: string; over?: object; status?: object } = {}): void {
+  function put(
+    name = "f",
+    { revision = "1", over = {}, spec = {}, status = {} }: { revision?: string; over?: object; spec?: object; status?: object } = {},
+  ): void {
     const effective = {
       revisionId: revision,
       codeSha256: "",
@@ -140,18 +143,23 @@ function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 
       apiVersion: "kappa.dev/v1alpha1",
       kind: "Function",
       metadata: { name, namespace: "team", uid: `uid-of-${name}`, creationTimestamp: "2026-01-01T00:00:00Z" },
-      spec: {},
+      spec,
       status: { state: "Active", effective, ...status },
     } as unknown as FunctionObject);
   }
 
   const outcomes = new Map<string, Outcome>();
   const chunks: { requestId: string; text: string; contentType: string | undefined; left: BytesLeft }[] = [];
-  function invoke(requestId: string, name = "f", { streaming = false } = {}): { outcome: () => Outcome | undefined; cancel: () => void } {
+  function invoke(
+    requestId: string,
+    name = "f",
+    { streaming = false, version = "$LATEST" } = {},
+  ): { outcome: () => Outcome | undefined; cancel: () => void } {
     const call = { cancelled: false };
     const invocation: Invocation = {
       requestId,
       invokedArn: "arn",
+      version,
       payload: Buffer.from("{}"),
       logTail: false,
       streaming,
@@ -455,7 +463,7 @@ describe("environments are started", () => {
 
   test("not for callers that went away, whose concurrency is free again", async () => {
     const t = setup();
-    t.put("f", { over: { reservedConcurrentExecutions: 1 } });
+    t.put("f", { spec: { reservedConcurrentExecutions: 1 } });
     t.control.createError = new KubeError("no answer", { status: 0, reason: "ECONNREFUSED" });
     t.invoke("a").cancel();
     await t.pass(500);
@@ -693,7 +701,7 @@ describe("events", () => {
 
   test("whose caller went away run to their end, use their concurrency and their environment until then, and are counted", async () => {
     const t = setup();
-    t.put("f", { over: { reservedConcurrentExecutions: 1, timeout: 60 } });
+    t.put("f", { spec: { reservedConcurrentExecutions: 1 }, over: { timeout: 60 } });
     const gone = t.invoke("a");
     await t.pass(0);
     const agent = await t.connect(0);
@@ -743,7 +751,7 @@ describe("events", () => {
   test("over the account's limit are throttled, reservations set aside", async () => {
     const t = setup({ accountConcurrency: 3 });
     t.put("f");
-    t.put("reserved", { over: { reservedConcurrentExecutions: 2 } });
+    t.put("reserved", { spec: { reservedConcurrentExecutions: 2 } });
     for (const id of ["a", "b", "c"]) expect(t.invoke(id).outcome()).toBeUndefined();
     expect(errorOf(t.invoke("d").outcome()).details).toEqual({ Reason: "ConcurrentInvocationLimitExceeded" });
     for (const id of ["e", "g"]) expect(t.invoke(id, "reserved").outcome()).toBeUndefined();

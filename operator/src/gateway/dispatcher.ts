@@ -11,7 +11,7 @@ import type { Logger } from "../telemetry/log.ts";
 import type { AccountConcurrency } from "./account-concurrency.ts";
 import type { Environment, EnvironmentHost, EnvironmentIdentity, StartFailure, Used } from "./environment.ts";
 import type { EnvironmentPhase } from "./environment-state.ts";
-import { type FunctionEntry, type Runnable, refusalOf } from "./function-registry.ts";
+import { type FunctionEntry, type Runnable, refusalOf } from "./function-entry.ts";
 import type { Invocation } from "./invocation.ts";
 import { failureBody, overused } from "./platform-errors.ts";
 import type { PodWriter } from "./pod-writer.ts";
@@ -108,7 +108,7 @@ export class Dispatcher implements EnvironmentHost {
     if (!this.#owned) return void invocation.finish({ type: "notOwner" });
     const { runnable } = this.#entry;
     if (!runnable) {
-      invocation.finish({ type: "refused", error: refusalOf(this.#entry) });
+      invocation.finish({ type: "refused", error: refusalOf(this.#entry, LATEST, this.#arn()) });
       return;
     }
     try {
@@ -131,7 +131,7 @@ export class Dispatcher implements EnvironmentHost {
     this.#entry = entry;
     this.#failures = 0;
     this.#retireStale();
-    if (!entry.runnable) this.#refuseWaiting(refusalOf(entry));
+    if (!entry.runnable) this.#refuseWaiting(refusalOf(entry, LATEST, this.#arn()));
     this.#pump();
   }
 

@@ -1,5 +1,6 @@
 /** An invocation as one gateway hands it to the function's owner: the body is the payload, everything else one header. */
 import { z } from "zod";
+import { LATEST } from "../domain/names.ts";
 
 /** Path on the peers' port. */
 export const FORWARD_PATH = "/v1/invoke";
@@ -13,9 +14,10 @@ const Forwarded = z.object({
   key: z.string().min(3).max(512),
   requestId: z.string().min(1).max(64),
   invokedArn: z.string().min(1).max(512),
+  /** Absent from a gateway of the release before this one, which knows no other. */
+  version: z.string().min(1).max(128).default(LATEST),
   logTail: z.boolean(),
-  /** Absent from a gateway of the release before this one. */
-  streaming: z.boolean().default(false),
+  streaming: z.boolean(),
   clientContext: text.exactOptional(),
   traceId: text,
 });

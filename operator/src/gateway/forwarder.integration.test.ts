@@ -45,7 +45,15 @@ function forward(response: ServerResponse): ForwardOutcome[] {
   const peers = { pool: () => pool } as Pick<Peers, "pool"> as Peers;
   const log = createLogger({ component: "gateway", level: "silent" });
   const forwarder = new Forwarder({ peers, secret: "s", metrics: createGatewayMetrics(), log });
-  const invocation = { key: "team/f", requestId: "id", invokedArn: "arn", logTail: false, streaming: true, traceId: "t" };
+  const invocation = {
+    key: "team/f",
+    requestId: "id",
+    invokedArn: "arn",
+    version: "$LATEST",
+    logTail: false,
+    streaming: true,
+    traceId: "t",
+  };
   forwarder.forward("owner", { ...invocation, payload: Buffer.from("{}") }, response, (outcome) => void outcomes.push(outcome));
   return outcomes;
 }

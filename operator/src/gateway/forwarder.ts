@@ -12,6 +12,7 @@ export interface ForwardRequest {
   key: string;
   requestId: string;
   invokedArn: string;
+  version: string;
   logTail: boolean;
   streaming: boolean;
   clientContext?: string;

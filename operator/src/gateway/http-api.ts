@@ -13,10 +13,12 @@ import type { Authenticator, Identify } from "./authenticator.ts";
 import type { Authoriser } from "./authoriser.ts";
 import type { Caller } from "./caller.ts";
 import { type Forwarder, ownerLost } from "./forwarder.ts";
-import { type FunctionEntry, type FunctionRegistry, functionKey } from "./function-registry.ts";
+import { type FunctionEntry, functionKey, hasVersion, notFound } from "./function-entry.ts";
+import type { FunctionRegistry } from "./function-registry.ts";
 import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
 import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
 import { listen } from "./long-connections.ts";
+import { resolveQualifier } from "./qualifiers.ts";
 import type { Random } from "./random.ts";
 import { type StreamedAnswer, streamedAnswer } from "./streamed-answer.ts";
 
@@ -179,21 +181,21 @@ export class LambdaApi {
 
   #accept(exchange: Exchange, invoke: InvokeRequest & { key: string; arn: string }, body: Buffer): void {
     const { qualifier } = invoke.reference;
-    const entry = this.#options.registry.byKey(invoke.key);
-    // Versions and aliases are resources that nothing reconciles yet, so none exists.
-    if (!entry || (qualifier !== undefined && qualifier !== LATEST))
-      throw new KappaError("K100", `Function not found: ${invoke.arn}:${qualifier ?? LATEST}`);
+    const { registry, random } = this.#options;
+    const entry = registry.byKey(invoke.key);
+    const version = entry && resolveQualifier(entry, qualifier, random.chance);
+    if (!entry || version === undefined || !hasVersion(entry, version)) throw notFound(invoke.arn, qualifier ?? LATEST);
     if (invoke.type === "Event") throw new KappaError("K115", "InvocationType Event is not served by this release. Use RequestResponse.");
     const payload = body.length === 0 ? EMPTY_PAYLOAD : body;
     exchange.continueWith(body.length === 0 ? undefined : checkJson(body), (problem) => {
       if (problem !== undefined) throw new KappaError("K101", `Could not parse request body into json: ${problem}`);
       if (invoke.type === "DryRun") {
-        exchange.dryRun();
+        exchange.dryRun(version);
         return;
       }
       const invokedArn = qualifier === undefined ? invoke.arn : `${invoke.arn}:${qualifier}`;
-      const traceId = invoke.traceId ?? newTraceId(this.#options.clock.now(), this.#options.random);
-      const invocation = new LocalInvocation(exchange, { ...invoke, payload, invokedArn, traceId }, (again) =>
+      const traceId = invoke.traceId ?? newTraceId(this.#options.clock.now(), random);
+      const invocation = new LocalInvocation(exchange, { ...invoke, payload, invokedArn, version, traceId }, (again) =>
         this.#route(again, invoke.key),
       );
       this.#route(invocation, invoke.key);
@@ -212,11 +214,12 @@ export class LambdaApi {
       else exchange.refuse(new KappaError("K100", `Function not found: ${invocation.invokedArn}`));
       return;
     }
-    const { requestId, invokedArn, logTail, streaming, clientContext, traceId, payload } = invocation;
+    const { requestId, invokedArn, version, logTail, streaming, clientContext, traceId, payload } = invocation;
     const request = {
       key,
       requestId,
       invokedArn,
+      version,
       logTail,
       streaming,
       traceId,
@@ -302,8 +305,8 @@ class Exchange {
     else this.answered(answerError(this.response, error, this.requestId));
   }
 
-  dryRun(): void {
-    this.response.writeHead(204, { "x-amzn-requestid": this.requestId, "x-amz-executed-version": LATEST });
+  dryRun(version: string): void {
+    this.response.writeHead(204, { "x-amzn-requestid": this.requestId, "x-amz-executed-version": version });
     this.response.end();
     this.answered(204);
   }
@@ -327,6 +330,7 @@ class LocalInvocation implements Invocation {
   readonly exchange: Exchange;
   readonly requestId: string;
   readonly invokedArn: string;
+  readonly version: string;
   readonly payload: Uint8Array;
   readonly logTail: boolean;
   readonly streaming: boolean;
@@ -341,12 +345,21 @@ class LocalInvocation implements Invocation {
 
   constructor(
     exchange: Exchange,
-    of: { invokedArn: string; payload: Uint8Array; logTail: boolean; streaming: boolean; clientContext?: string; traceId: string },
+    of: {
+      invokedArn: string;
+      version: string;
+      payload: Uint8Array;
+      logTail: boolean;
+      streaming: boolean;
+      clientContext?: string;
+      traceId: string;
+    },
     reroute: (invocation: LocalInvocation) => void,
   ) {
     this.exchange = exchange;
     this.requestId = exchange.requestId;
     this.invokedArn = of.invokedArn;
+    this.version = of.version;
     this.payload = of.payload;
     this.logTail = of.logTail;
     this.streaming = of.streaming;

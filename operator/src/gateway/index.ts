@@ -1,5 +1,5 @@
 /** The gateway: Lambda's Invoke API in front, environments behind, other gateways beside. */
-import type { Function as FunctionObject } from "../api/types.generated.ts";
+import type { Alias, Function as FunctionObject, Version } from "../api/types.generated.ts";
 import type { Bus } from "../bus/index.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { type Clock, sleep, systemClock } from "../kube/clock.ts";
@@ -18,7 +18,7 @@ import type { GatewayConfig } from "./config-types.ts";
 import { Dispatchers } from "./dispatchers.ts";
 import { Environments } from "./environments.ts";
 import { Forwarder } from "./forwarder.ts";
-import { FunctionRegistry, trimFunction } from "./function-registry.ts";
+import { FunctionRegistry, trimAlias, trimFunction, trimVersion } from "./function-registry.ts";
 import { LambdaApi } from "./http-api.ts";
 import { PayloadBudget } from "./http-body.ts";
 import { PackageCache } from "./package-cache.ts";
@@ -210,11 +210,25 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     onError: (err) => log.warn({ err }, "the functions cannot be watched; trying again"),
   });
   functions.subscribe(({ type, object }) => (type === "upsert" ? registry.put(object) : registry.remove(object)));
+  const versions = new Reflector<Version>(client, {
+    resource: Resources.version,
+    transform: trimVersion,
+    clock,
+    onError: (err) => log.warn({ err }, "the versions cannot be watched; trying again"),
+  });
+  versions.subscribe(({ type, object }) => (type === "upsert" ? registry.putVersion(object) : registry.removeVersion(object)));
+  const aliases = new Reflector<Alias>(client, {
+    resource: Resources.alias,
+    transform: trimAlias,
+    clock,
+    onError: (err) => log.warn({ err }, "the aliases cannot be watched; trying again"),
+  });
+  aliases.subscribe(({ type, object }) => (type === "upsert" ? registry.putAlias(object) : registry.removeAlias(object)));
 
   let accountsWaited = false;
   let draining = false;
   accounts.start();
-  functions.start();
+  for (const watched of [functions, versions, aliases]) watched.start();
   dispatchers.start();
   const starting = Promise.all([
     tokens.load(stopping.signal),
@@ -236,7 +250,8 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     notReady() {
       const reasons: string[] = [];
       if (draining) reasons.push("it is going away");
-      if (!functions.hasSynced) reasons.push("the functions were not listed yet");
+      if (!functions.hasSynced || !versions.hasSynced || !aliases.hasSynced)
+        reasons.push("the functions, versions and aliases were not listed yet");
       if (!accounts.hasSynced) reasons.push("the accounts were not listed yet");
       else if (!accountsWaited)
         for (const namespace of accounts.unsynced()) reasons.push(`the pods and keys of account ${namespace} were not listed yet`);
@@ -258,7 +273,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       dispatchers.stop();
       pods.stop();
       roleTokens.stop();
-      await Promise.all([api.stop(), agentServer.stop(), functions.stop(), accounts.stop()]);
+      await Promise.all([api.stop(), agentServer.stop(), functions.stop(), versions.stop(), aliases.stop(), accounts.stop()]);
       await peers.stop();
       await peerServer.stop();
       log.info({ seconds: (clock.monotonic() - since) / 1000 }, "the gateway is gone");

@@ -20,6 +20,8 @@ export interface Invocation {
   readonly requestId: string;
   /** ARN as invoked, with qualifier if there was one. */
   readonly invokedArn: string;
+  /** The version that the qualifier stood for when the request came: `$LATEST`, or a number. */
+  readonly version: string;
   readonly payload: Uint8Array;
   readonly logTail: boolean;
   /** Whether the caller takes the response as it is produced. */

@@ -2,12 +2,14 @@ import { hash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { WebSocketServer } from "ws";
 import { callerThrottled, KappaError } from "../domain/errors.ts";
+import { LATEST } from "../domain/names.ts";
 import type { Clock } from "../kube/clock.ts";
 import { MAX_PAYLOAD } from "../lambda-api/invoke-request.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { answerInvocation } from "./answer.ts";
 import { decodeForwarded, FORWARD_HEADER, FORWARD_PATH, type Forwarded } from "./forwarded.ts";
-import type { FunctionEntry, FunctionRegistry } from "./function-registry.ts";
+import { type FunctionEntry, runnableOf } from "./function-entry.ts";
+import type { FunctionRegistry } from "./function-registry.ts";
 import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
 import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
 import { listen } from "./long-connections.ts";
@@ -101,7 +103,7 @@ export class PeerServer {
 
   #invoke(invocation: Invocation, key: string): void {
     const entry = this.#options.registry.byKey(key);
-    if (entry) this.#options.submit(entry, invocation);
+    if (entry && isKnown(entry, invocation.version)) this.#options.submit(entry, invocation);
     else this.#whenKnown(invocation, key);
   }
 
@@ -110,14 +112,20 @@ export class PeerServer {
     const done = (entry: FunctionEntry | undefined) => {
       cancel();
       unsubscribe();
+      // The dispatcher says why a version cannot be run.
       if (entry) submit(entry, invocation);
       else invocation.finish({ type: "refused", error: new KappaError("K100", `Function not found: ${invocation.invokedArn}`) });
     };
-    const cancel = clock.setTimeout(() => done(undefined), FUNCTION_WAIT_MS);
+    const cancel = clock.setTimeout(() => done(registry.byKey(key)), FUNCTION_WAIT_MS);
     const unsubscribe = registry.subscribe((changed, entry) => {
-      if (changed === key && entry) done(entry);
+      if (changed === key && entry && isKnown(entry, invocation.version)) done(entry);
     });
   }
+}
+
+/** Whether what the other gateway resolved a qualifier to has been shown here, too. */
+function isKnown(entry: FunctionEntry, version: string): boolean {
+  return version === LATEST || runnableOf(entry, version) !== undefined;
 }
 
 function digest(text: string): Buffer {
@@ -128,6 +136,7 @@ function digest(text: string): Buffer {
 class ForwardedInvocation implements Invocation {
   readonly requestId: string;
   readonly invokedArn: string;
+  readonly version: string;
   readonly payload: Uint8Array;
   readonly logTail: boolean;
   readonly streaming: boolean;
@@ -144,6 +153,7 @@ class ForwardedInvocation implements Invocation {
   constructor(forwarded: Forwarded, payload: Uint8Array, arrivedAt: number, response: ServerResponse, budget: Budget) {
     this.requestId = forwarded.requestId;
     this.invokedArn = forwarded.invokedArn;
+    this.version = forwarded.version;
     this.logTail = forwarded.logTail;
     this.streaming = forwarded.streaming;
     this.#budget = budget;

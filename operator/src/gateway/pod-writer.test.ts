@@ -19,9 +19,13 @@ const entry = {
   uid: "u",
   created: "",
   state: { name: "Active" },
+  versions: new Map(),
+  pending: new Map(),
+  aliases: new Map(),
 } satisfies FunctionEntry;
 const runnable = {
   assignmentId: "u/$LATEST/1",
+  version: "$LATEST",
   effective: { runtime: "python3.11", memorySize: 128, ephemeralStorageMb: 512, architectures: ["x86_64"] } as never,
 };
 const identity = { namespace: "team", podName: "f-1", podUid: "uid", assignmentId: "u/$LATEST/1" };

@@ -6,6 +6,8 @@ export interface Random {
   uuid(): string;
   /** So many hexadecimal digits. */
   hex(digits: number): string;
+  /** From 0 to below 1. */
+  chance(): number;
 }
 
 /** Bytes fetched from the kernel at once: each invocation needs a few, and a system call for each shows in its latency. */
@@ -24,4 +26,4 @@ function hex(digits: number): string {
 }
 
 /** The machine's own. */
-export const systemRandom: Random = { uuid: () => randomUUID(), hex };
+export const systemRandom: Random = { uuid: () => randomUUID(), hex, chance: Math.random };

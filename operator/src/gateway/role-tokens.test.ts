@@ -25,7 +25,7 @@ function setup() {
   const tokens = new RoleTokens({
     client: { post: post as never, certificateAuthority: async () => "the CA" },
     clock: systemClock,
-    random: { uuid: () => "", hex: (digits) => "8".padEnd(digits, "0") },
+    random: { uuid: () => "", hex: (digits) => "8".padEnd(digits, "0"), chance: () => 0 },
     log: createLogger({ component: "gateway", level: "info", destination: { write: (line: string) => void lines.push(line) } }),
   });
   const follow = (serviceAccount = "orders", namespace = "team") => {
@@ -142,7 +142,7 @@ test("an answer that is none counts as a failure", async () => {
   const bad = new RoleTokens({
     client: { post: (async () => ({ status: {} })) as never, certificateAuthority: async () => "" },
     clock: systemClock,
-    random: { uuid: () => "", hex: () => "0" },
+    random: { uuid: () => "", hex: () => "0", chance: () => 0 },
     log: createLogger({ component: "gateway", level: "silent" }),
   });
   const got: RoleToken[] = [];

@@ -36,7 +36,7 @@ async function start({ streaming, budget }: { streaming: boolean; budget: Payloa
   sent.on("error", () => {});
   sent.end();
   const [, response] = await asked;
-  const answer = streamedAnswer(response, { requestId: "id", traceId: "trace", streaming }, budget);
+  const answer = streamedAnswer(response, { requestId: "id", version: "$LATEST", traceId: "trace", streaming }, budget);
   let left = 0;
   const write = (bytes: number, contentType?: string) =>
     answer.write(Buffer.alloc(bytes, "x"), contentType, (count) => {

@@ -1,9 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { callerThrottled } from "../domain/errors.ts";
-import { LATEST } from "../domain/names.ts";
 import { EVENT_STREAM, invokeComplete, payloadChunk, streamError } from "../lambda-api/event-stream.ts";
 import { MAX_RESPONSE } from "../lambda-api/invoke-request.ts";
-import { answerError, answerInvocation, answerPayload } from "./answer.ts";
+import { type AnswerOf as AnyAnswerOf, answerError, answerInvocation, answerPayload } from "./answer.ts";
 import { GatheredBytes } from "./gathered-bytes.ts";
 import type { Budget } from "./http-body.ts";
 import type { BytesLeft, Outcome } from "./invocation.ts";
@@ -11,10 +10,8 @@ import type { BytesLeft, Outcome } from "./invocation.ts";
 /** What a function streams unless it says otherwise, as AWS's runtime clients have it. */
 const DEFAULT_TYPE = "application/octet-stream";
 
-/** Which invocation is answered. */
-interface AnswerOf {
-  requestId: string;
-  traceId: string;
+/** Which invocation is answered, and how. */
+interface AnswerOf extends AnyAnswerOf {
   /** Whether the caller takes the response as it is produced. */
   streaming: boolean;
 }
@@ -91,7 +88,7 @@ class EventStreamAnswer implements StreamedAnswer {
       "content-type": EVENT_STREAM,
       "x-amzn-remapped-content-type": contentType,
       "x-amzn-requestid": this.#of.requestId,
-      "x-amz-executed-version": LATEST,
+      "x-amz-executed-version": this.#of.version,
       "x-amzn-trace-id": this.#of.traceId,
     });
   }
