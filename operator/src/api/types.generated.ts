@@ -829,11 +829,11 @@ export interface Version {
 }
 
 /**
- * Splits the invocations between two versions. Lambda: RoutingConfig.
+ * Lambda: RoutingConfig.
  */
 export interface AliasRoutingConfig {
   /**
-   * At most one further version, by its number, with its share of the invocations: a decimal number from 0 to 1 with at most 20 digits after the point, written as a string, such as "2": "0.05". (Kubernetes keeps no floating-point numbers, and a decimal string keeps every weight of Lambda's exactly.) The rest goes to functionVersion. Lambda: RoutingConfig.AdditionalVersionWeights.
+   * The second version's number and its share, a decimal string. Lambda: RoutingConfig.AdditionalVersionWeights.
    */
   additionalVersionWeights?: {
     [k: string]: string;
@@ -885,6 +885,20 @@ export interface AliasSpec {
 }
 
 /**
+ * Where invocations go. It follows spec as soon as every version that spec names can be invoked; until then the former versions stay in force.
+ */
+export interface AliasStatusEffective {
+  /**
+   * Lambda: FunctionVersion.
+   */
+  functionVersion: string;
+  /**
+   * Lambda: RoutingConfig.
+   */
+  routingConfig?: AliasRoutingConfig;
+}
+
+/**
  * What the alias is now. Written by the controller.
  */
 export interface AliasStatus {
@@ -898,6 +912,10 @@ export interface AliasStatus {
    * Items: One condition.
    */
   conditions?: Condition[];
+  /**
+   * Where invocations go. It follows spec as soon as every version that spec names can be invoked; until then the former versions stay in force.
+   */
+  effective?: AliasStatusEffective;
   /**
    * ARN of the alias. Lambda: AliasArn.
    */

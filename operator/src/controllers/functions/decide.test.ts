@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { FunctionStatus, Function as LambdaFunction } from "../../api/types.generated.ts";
+import { runnableId } from "../../domain/effective.ts";
 import { KappaError } from "../../domain/errors.ts";
 import { type CodeOutcome, decideFromCode, decideObstructed, type FunctionView, findObstacle, isInForce } from "./decide.ts";
 
@@ -48,6 +49,10 @@ const wrongDigest: CodeOutcome = { kind: "refused", error: new KappaError("K203"
 const unavailable: CodeOutcome = { kind: "unavailable", error: new KappaError("K204", "https://x/p.zip answered with status 404") };
 const reading: CodeOutcome = { kind: "reading" };
 
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("nothing there");
+  return value;
+}
 function statusOf(of: LambdaFunction, code: CodeOutcome, at = clock): FunctionStatus {
   const { status } = decideFromCode(view(of), code, at);
   if (!status) throw new Error("a status was expected");
@@ -169,11 +174,15 @@ describe("a function that is being updated", () => {
     expect(status.effective?.revisionId).not.toBe(activeFunction().status?.effective?.revisionId);
   });
 
-  test("keeps its revision, and so its warm environments, when only its description changes", () => {
-    const before = activeFunction().status;
+  test("gets a new revision and keeps its warm environments when only its description changes", () => {
+    const before = present(activeFunction().status?.effective);
     const status = statusOf(changed({ description: "new" }), stored(), LATER);
-    expect(status.effective).toEqual(before?.effective);
-    expect(status.lastModified).toBe(before?.lastModified);
+    const after = present(status.effective);
+    expect(after).toEqual({ ...before, revisionId: after.revisionId });
+    expect(after.revisionId).not.toBe(before.revisionId);
+    const idOf = (effective: typeof after) => runnableId({ uid: "u", version: "$LATEST", effective });
+    expect(idOf(after)).toBe(idOf(before));
+    expect(status.lastModified).toBe("2026-01-31T13:00:00.000+0000");
     expect(status.observedGeneration).toBe(2);
   });
 
@@ -208,7 +217,9 @@ describe("a function that is being updated", () => {
   test("is whole again when the change is taken back", () => {
     const failed = { ...changed({}), status: statusOf(changed({}), refused) };
     const status = statusOf({ ...failed, metadata: { ...failed.metadata, generation: 3 } }, stored(), LATER);
-    expect(status).toMatchObject({ state: "Active", lastUpdateStatus: "Successful", effective: activeFunction().status?.effective });
+    const { revisionId, ...whole } = present(activeFunction().status?.effective);
+    expect(status).toMatchObject({ state: "Active", lastUpdateStatus: "Successful", effective: whole });
+    expect(status.effective?.revisionId).not.toBe(revisionId);
     expect(status).not.toHaveProperty("lastUpdateStatusReason");
   });
 

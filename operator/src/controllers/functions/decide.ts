@@ -215,8 +215,8 @@ function underWay(fn: LambdaFunction): Omit<Verdict, "ready"> {
 function active(fn: LambdaFunction, stored: StoredPackage, clock: { now(): number }): Verdict {
   const former = fn.status?.effective;
   const wanted = effectiveConfiguration(fn, stored);
-  // A change of description, tags or permissions is no new revision: environments that are warm stay so.
-  const unchanged = former !== undefined && isSame({ ...wanted, revisionId: former.revisionId }, former);
+  // Each change of spec is a revision, as each of Lambda's updates is. Which environments stay is not for the revision to say: runnableId.
+  const unchanged = former !== undefined && isSame(wanted, former);
   const effective: EffectiveConfiguration = unchanged ? former : wanted;
   const lastModified = (unchanged ? fn.status?.lastModified : undefined) ?? lambdaTime(clock.now());
   return {
