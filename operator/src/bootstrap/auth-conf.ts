@@ -9,11 +9,14 @@
 /** Bucket of the function packages, in the account KAPPA (docs: operator/src/bus). */
 const PACKAGES_BUCKET = "kappa-packages";
 
+/** Stream of what functions used, in the account KAPPA (docs: operator/src/bus). */
+const BILLING_STREAM = "kappa-billing";
+
 /** Public keys (`U…`) of everybody who may log in. */
 export interface AuthKeys {
   /** The controller in KAPPA: writes packages. */
   controller: string;
-  /** The gateway in KAPPA: reads packages. */
+  /** The gateway in KAPPA: reads packages, writes and reads what was used. */
   gateway: string;
   /** The controller in USER: reads the objects that Functions name as their code. */
   controllerInUser: string;
@@ -48,6 +51,14 @@ const writeBucket = (bucket: string): string[] => [
   `$O.${bucket}.>`,
 ];
 
+/** Making the stream of what was used, and writing and reading there. */
+const writeBilling: string[] = [
+  `$JS.API.STREAM.INFO.${BILLING_STREAM}`,
+  `$JS.API.STREAM.CREATE.${BILLING_STREAM}`,
+  "kappa.billing.>",
+  ...readStream(BILLING_STREAM),
+];
+
 /** The text of `auth.conf`. The same keys always give the same text. */
 export function authConf(keys: AuthKeys): string {
   const packages = `OBJ_${PACKAGES_BUCKET}`;
@@ -56,7 +67,7 @@ export function authConf(keys: AuthKeys): string {
     "accounts: {",
     ...account("KAPPA", [
       { nkey: keys.controller, publish: [...readStream(packages), ...writeBucket(PACKAGES_BUCKET)], subscribe: INBOX },
-      { nkey: keys.gateway, publish: readStream(packages), subscribe: INBOX },
+      { nkey: keys.gateway, publish: [...readStream(packages), ...writeBilling], subscribe: INBOX },
     ]),
     ...account("USER", [
       // Any stream: which bucket a Function names is not known here. The controller itself keeps to `<namespace>_<bucket>`.

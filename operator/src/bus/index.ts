@@ -1,9 +1,11 @@
 /** The adapter to NATS: nothing else talks to it. */
+import { BillingStore } from "./billing.ts";
 import { BusConnection, type BusOptions } from "./connection.ts";
 import { BusError } from "./errors.ts";
 import { findObject, readObject } from "./object-reader.ts";
 import { PackageStore } from "./packages.ts";
 
+export type { BillingStore } from "./billing.ts";
 export type { BusOptions, BusStatus } from "./connection.ts";
 export { BusError } from "./errors.ts";
 export type { PackageStore } from "./packages.ts";
@@ -13,6 +15,7 @@ export interface Bus {
   /** Whether NATS can be reached now. */
   readonly connected: boolean;
   readonly packages: PackageStore;
+  readonly billing: BillingStore;
   close(): Promise<void>;
 }
 
@@ -36,6 +39,7 @@ export async function connectBus(options: BusOptions & { replicas?: number }): P
       return connection.connected;
     },
     packages: new PackageStore(connection, options.replicas ?? 1),
+    billing: new BillingStore(connection, options.replicas ?? 1),
     close: () => connection.close(),
   };
 }

@@ -18,10 +18,25 @@ interface SubjectAccessReview {
   status?: { allowed?: boolean; reason?: string };
 }
 
-/** What a caller wants to invoke. */
-export interface InvokeTarget {
+/** A right, in Lambda's words and in RBAC's. */
+export interface Right {
+  /** As Lambda names it, for the message. */
+  action: string;
+  verb: "create" | "get";
+  /** Of the group kappa.dev. */
+  resource: string;
+  subresource: string;
+}
+
+/** To run a function. */
+const INVOKE: Right = { action: "lambda:InvokeFunction", verb: "create", resource: "functions", subresource: "invoke" };
+/** To read what an account's functions used. */
+export const READ_BILLING: Right = { action: "kappa:GetBillingReport", verb: "get", resource: "functions", subresource: "billing" };
+
+/** What a caller wants to use a right on. */
+export interface AccessTarget {
   namespace: string;
-  /** `metadata.name` of the Function. */
+  /** `metadata.name` of the Function; empty for all of the namespace. */
   name: string;
   /** For the message. */
   arn: string;
@@ -33,15 +48,15 @@ export interface AuthoriserOptions {
   clock: Clock;
 }
 
-/** Decides by SubjectAccessReview whether a caller may invoke: RBAC's `create` on `functions/invoke` of `kappa.dev`. */
+/** Decides by SubjectAccessReview what a caller may: to invoke is RBAC's `create` on `functions/invoke` of `kappa.dev`. */
 export class Authoriser {
   readonly #options: AuthoriserOptions;
-  readonly #decisions: FreshCache<{ caller: Caller; target: InvokeTarget }, boolean>;
+  readonly #decisions: FreshCache<{ caller: Caller; target: AccessTarget; right: Right }, boolean>;
 
   constructor(options: AuthoriserOptions) {
     this.#options = options;
     this.#decisions = new FreshCache({
-      load: ({ caller, target }) => this.#review(caller, target),
+      load: ({ caller, target, right }) => this.#review(caller, target, right),
       lifetime: (allowed) => (allowed ? ALLOWED : DENIED),
       staleOn: (error) => error instanceof KubeError && error.retryable,
       maxEntries: 50_000,
@@ -51,14 +66,15 @@ export class Authoriser {
   }
 
   /**
-   * Returns when the caller may invoke the target: at once when that is known, else by a promise.
+   * Returns when the caller may use the right (to invoke, unless another one is named) on the target: at once when that is known, else by
+   * a promise.
    * @throws KappaError K108 when it may not, K106 when that cannot be found out now
    */
-  authorise(caller: Caller, target: InvokeTarget): undefined | Promise<undefined> {
-    const known = this.#decisions.get(`${caller.id}\n${target.namespace}/${target.name}`, { caller, target });
-    if (!(known instanceof Promise)) return enforce(known, caller, target);
+  authorise(caller: Caller, target: AccessTarget, right: Right = INVOKE): undefined | Promise<undefined> {
+    const known = this.#decisions.get(`${caller.id}\n${right.subresource} ${target.namespace}/${target.name}`, { caller, target, right });
+    if (!(known instanceof Promise)) return enforce(known, caller, target, right);
     return known.then(
-      (allowed) => enforce(allowed, caller, target),
+      (allowed) => enforce(allowed, caller, target, right),
       (cause: unknown) => {
         throw new KappaError(
           "K106",
@@ -69,7 +85,7 @@ export class Authoriser {
     );
   }
 
-  async #review({ username, uid, groups, extra }: Caller, target: InvokeTarget): Promise<boolean> {
+  async #review({ username, uid, groups, extra }: Caller, target: AccessTarget, right: Right): Promise<boolean> {
     const { client, metrics } = this.#options;
     try {
       const review = await client.post<SubjectAccessReview>(REVIEWS, {
@@ -82,11 +98,11 @@ export class Authoriser {
           extra,
           resourceAttributes: {
             group: GROUP,
-            resource: "functions",
-            subresource: "invoke",
-            verb: "create",
+            resource: right.resource,
+            subresource: right.subresource,
+            verb: right.verb,
             namespace: target.namespace,
-            name: target.name,
+            ...(target.name === "" ? {} : { name: target.name }),
           },
         },
       });
@@ -100,10 +116,11 @@ export class Authoriser {
   }
 }
 
-function enforce(allowed: boolean, caller: Caller, target: InvokeTarget): undefined {
+function enforce(allowed: boolean, caller: Caller, target: AccessTarget, { action, verb, resource, subresource }: Right): undefined {
   if (allowed) return undefined;
+  const on = target.name === "" ? "" : ` '${target.name}'`;
   throw new KappaError(
     "K108",
-    `User: ${caller.username} is not authorized to perform: lambda:InvokeFunction on resource: ${target.arn} because RBAC grants it no 'create' on functions/invoke '${target.name}' of ${GROUP} in namespace '${target.namespace}'`,
+    `User: ${caller.username} is not authorized to perform: ${action} on resource: ${target.arn} because RBAC grants it no '${verb}' on ${resource}/${subresource}${on} of ${GROUP} in namespace '${target.namespace}'`,
   );
 }

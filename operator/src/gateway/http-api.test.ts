@@ -55,6 +55,7 @@ async function start(budget = new PayloadBudget(2 * LARGEST), over: Partial<Lamb
     authoriser: { authorise: never },
     registry: new FunctionRegistry(),
     accounts: { idOf: () => undefined, namespaceOf: () => undefined },
+    own: { serves: () => false, answer: never },
     otherOwner: () => undefined,
     submit: never,
     forwarder: { forward: never },

@@ -11,6 +11,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { answerError, answerInvocation } from "./answer.ts";
 import type { Authenticator, Identify } from "./authenticator.ts";
 import type { Authoriser } from "./authoriser.ts";
+import type { BillingApi, OwnAnswer } from "./billing-api.ts";
 import type { Caller } from "./caller.ts";
 import { type Forwarder, ownerLost } from "./forwarder.ts";
 import { type FunctionEntry, functionKey, hasVersion, notFound } from "./function-entry.ts";
@@ -47,6 +48,8 @@ export interface LambdaApiOptions {
   submit(entry: FunctionEntry, invocation: Invocation): void;
   forwarder: Pick<Forwarder, "forward">;
   budget: PayloadBudget;
+  /** Operations that are Kappa's own. */
+  own: Pick<BillingApi, "serves" | "answer">;
 }
 
 /** Lambda's HTTP API. On the way of a warm invocation there is no promise, no framework and nobody else to ask. */
@@ -109,9 +112,10 @@ export class LambdaApi {
     this.#inFlight++;
     if (this.#draining) response.shouldKeepAlive = false;
     const held = budget.of(request.socket.remoteAddress ?? "");
-    const answered = (status: number) => metrics.request(operation, status);
+    const own = operation === "unknown" && this.#options.own.serves(request.method ?? "", target);
+    const answered = (status: number) => metrics.request(own ? "GetBillingReport" : operation, status);
     const exchange = new Exchange(response, { requestId, arrivedAt, held, answered, closed: this.#closed });
-    if (operation === "unknown") {
+    if (operation === "unknown" && !own) {
       exchange.refuse(new KappaError("K113", `${request.method} ${target.slice(0, 200)} is no operation that is served here.`));
       return;
     }
@@ -137,7 +141,11 @@ export class LambdaApi {
       }
       exchange.whenOver(() => held.give(body.length));
       exchange.attempt(() =>
-        exchange.continueWith(identify(body), (caller) => this.#authorise(exchange, caller, parseInvoke(operation, target, headers), body)),
+        exchange.continueWith(identify(body), (caller) =>
+          operation === "unknown"
+            ? this.#answerOwn(exchange, caller, target)
+            : this.#authorise(exchange, caller, parseInvoke(operation, target, headers), body),
+        ),
       );
     });
   }
@@ -152,6 +160,10 @@ export class LambdaApi {
     // An answered request is not told that its connection broke.
     socket.once("close", over);
     request.once("close", over);
+  }
+
+  #answerOwn(exchange: Exchange, caller: Caller, target: string): void {
+    exchange.continueWith(this.#options.own.answer(caller, target), (answer) => exchange.whole(answer));
   }
 
   #authorise(exchange: Exchange, caller: Caller, invoke: InvokeRequest, body: Buffer): void {
@@ -309,6 +321,18 @@ class Exchange {
     this.response.writeHead(204, { "x-amzn-requestid": this.requestId, "x-amz-executed-version": version });
     this.response.end();
     this.answered(204);
+  }
+
+  whole({ contentType, body }: OwnAnswer): void {
+    const { response, requestId } = this;
+    response.writeHead(200, {
+      "content-type": contentType,
+      "content-length": Buffer.byteLength(body),
+      "x-amzn-requestid": requestId,
+      "cache-control": "no-store",
+    });
+    response.end(body);
+    this.answered(200);
   }
 
   /** The answer was written. */

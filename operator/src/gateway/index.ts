@@ -14,6 +14,8 @@ import { AgentServer } from "./agent-server.ts";
 import { AgentTokens } from "./agent-tokens.ts";
 import { Authenticator } from "./authenticator.ts";
 import { Authoriser } from "./authoriser.ts";
+import { BillingApi } from "./billing-api.ts";
+import { BillingLedger } from "./billing-ledger.ts";
 import type { GatewayConfig } from "./config-types.ts";
 import { Dispatchers } from "./dispatchers.ts";
 import { Environments } from "./environments.ts";
@@ -36,7 +38,7 @@ export type { GatewayConfig } from "./config-types.ts";
 /** What a gateway works with. */
 export interface GatewayDeps {
   client: KubeClient;
-  bus: Pick<Bus, "packages">;
+  bus: Pick<Bus, "packages" | "billing">;
   metrics: GatewayMetrics;
   log: Logger;
   clock?: Clock;
@@ -92,6 +94,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     settings: config.environment,
     gatewaysFor: (key) => peers.membersFor(key).map(({ address }) => address),
   });
+  const ledger = new BillingLedger({ store: deps.bus.billing, instance: config.instance, clock, random, log });
   const packages = await PackageCache.open({ ...config.packageCache, store: deps.bus.packages, metrics, log });
 
   const roles = new RoleSessions({ secret: config.peerSecret, hasPod: (pod) => environments.has(pod), client, clock, random });
@@ -127,7 +130,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     isOwner: (key) => peers.isSelf(peers.ownerOf(key)),
     deps: {
       log,
-      metrics,
+      metrics: ledger.observing(metrics),
       pods,
       suspects,
       region,
@@ -180,8 +183,10 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   });
   peerServer.connectTo(peers);
 
+  const authoriser = new Authoriser({ client, metrics, clock });
   const api = new LambdaApi({
     ...host,
+    own: new BillingApi({ ledger, authoriser, accounts, region }),
     port: config.listen.api,
     region,
     clock,
@@ -189,7 +194,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     log,
     metrics,
     authenticator: new Authenticator({ keys, roles, client, metrics, clock, region }),
-    authoriser: new Authoriser({ client, metrics, clock }),
+    authoriser,
     registry,
     accounts,
     otherOwner: (key) => {
@@ -227,6 +232,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
 
   let accountsWaited = false;
   let draining = false;
+  ledger.start();
   accounts.start();
   for (const watched of [functions, versions, aliases]) watched.start();
   dispatchers.start();
@@ -271,6 +277,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
         await sleep(clock, DRAIN_POLL_MS);
       stopping.abort();
       dispatchers.stop();
+      await ledger.stop();
       pods.stop();
       roleTokens.stop();
       await Promise.all([api.stop(), agentServer.stop(), functions.stop(), versions.stop(), aliases.stop(), accounts.stop()]);

@@ -72,6 +72,11 @@ const METRICS = {
     "Billed duration (1 ms steps, initialisation included) times configured memory, in GB-seconds.",
     FUNCTION,
   ),
+  billedTime: counter(
+    "kappa_billed_seconds_total",
+    "Billed duration (1 ms steps, initialisation included), whatever the memory. Its sum is that of the REPORT lines.",
+    FUNCTION,
+  ),
   concurrent: gauge("kappa_concurrent_executions", "Events being processed now. As Lambda's ConcurrentExecutions.", FUNCTION),
   environments: gauge("kappa_environments", "Environments this gateway owns, by state.", ["state"]),
   environmentFailures: counter("kappa_environment_failures_total", "Environments that failed, by reason.", ["reason"]),
@@ -107,7 +112,7 @@ export interface GatewayMetrics {
   coldStart(runtime: string, seconds: number): void;
   overhead(seconds: number): void;
   environmentFailed(reason: "init" | "package" | "startTimeout" | "podFailed" | "connectionLost" | "podCreate"): void;
-  request(operation: "Invoke" | "InvokeWithResponseStream" | "unknown", status: number): void;
+  request(operation: "Invoke" | "InvokeWithResponseStream" | "GetBillingReport" | "unknown", status: number): void;
   forwarded(result: "ok" | "retried" | "failed"): void;
   authenticated(method: "signature" | "token" | "none", result: "ok" | "refused"): void;
   authorisationReview(result: "allowed" | "denied" | "error"): void;
@@ -131,6 +136,7 @@ export function createGatewayMetrics(): GatewayMetrics {
   const platformErrors = registerCounter(registry, METRICS.platformErrors);
   const duration = registerHistogram(registry, METRICS.duration);
   const billed = registerCounter(registry, METRICS.billed);
+  const billedTime = registerCounter(registry, METRICS.billedTime);
   const concurrent = registerGauge(registry, METRICS.concurrent);
   const initDuration = registerHistogram(registry, METRICS.initDuration);
   const coldStart = registerHistogram(registry, METRICS.coldStart);
@@ -168,6 +174,7 @@ export function createGatewayMetrics(): GatewayMetrics {
         platformErrors: platformErrors.labels(labels),
         duration: duration.labels(labels),
         billed: billed.labels(labels),
+        billedTime: billedTime.labels(labels),
         concurrent: concurrent.labels(labels),
       };
       let last = 0;
@@ -177,6 +184,7 @@ export function createGatewayMetrics(): GatewayMetrics {
           if (functionError) child.errors.inc();
           child.duration.observe(durationMs / 1000);
           child.billed.inc(((billedMs / 1000) * memoryMb) / 1024);
+          child.billedTime.inc(billedMs / 1000);
         },
         throttled: () => child.throttles.inc(),
         platformError: () => child.platformErrors.inc(),
@@ -195,7 +203,7 @@ export function createGatewayMetrics(): GatewayMetrics {
       if (!child) return;
       children.delete(key);
       if (child.label === OVERFLOW) return;
-      for (const metric of [invocations, errors, throttles, platformErrors, duration, billed, concurrent])
+      for (const metric of [invocations, errors, throttles, platformErrors, duration, billed, billedTime, concurrent])
         metric.remove(namespace, functionName);
     },
     initDuration: (runtime, seconds) => initDuration.observe({ runtime }, seconds),
