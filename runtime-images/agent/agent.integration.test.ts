@@ -10,7 +10,7 @@ import type { AgentLink } from "./testing/gateway.ts";
 import { agentHarness } from "./testing/harness.ts";
 import { assignmentOf, type TestFile, type TestPackage, zipOf } from "./testing/packages.ts";
 
-const { gatewayOf, agentOf, unassigned, running, forget } = agentHarness();
+const { unassigned, running } = agentHarness();
 
 const ECHO = "def handler(event, context):\n    return event\n";
 
@@ -640,123 +640,6 @@ def handler(event, context):
     // Not one of them has had the CPU since.
     expect(await agent.functionProcesses()).toEqual(stopped);
     expect((await link.invoke(5)).json).toBeGreaterThanOrEqual(5);
-  });
-});
-
-describe("gateways", () => {
-  test("all of them are dialled, and each hears of what the others do", async () => {
-    const first = await gatewayOf();
-    const second = await gatewayOf();
-    first.members = second.members = [
-      { name: "a", address: first.address },
-      { name: "b", address: second.address },
-    ];
-    const code = zipOf({ "app.py": "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n" });
-    first.packages.set(code.sha256, code.bytes);
-    await agentOf({ gatewayPort: first.port });
-    const [a, b] = [await first.agent(), await second.agent()];
-    expect(a.hello).toEqual({
-      protocol: 2,
-      podName: "pod-1",
-      namespace: "default",
-      runtime: "python3.11",
-      state: "unassigned",
-      token: "a-token",
-    });
-    expect(await a.assign(assignmentOf(code))).toHaveProperty("assigned");
-    await b.take((f) => f.type === 10 && f.header.state === "assigned", "assigned at the other gateway");
-    const running = a.offer("0.5");
-    await b.take((f) => f.type === 10 && f.header.state === "busy", "busy at the other gateway");
-    const refused = b.offer("0");
-    expect((await b.take((f) => f.type === 8, "busy")).header).toEqual({ requestId: refused });
-    await a.outcome(running);
-    await b.take((f) => f.type === 10 && f.header.state === "assigned", "assigned again at the other gateway");
-    expect((await b.invoke(0)).json).toBe(0);
-    expect(a.received.filter((f) => f.type === 10)).toEqual([]);
-  });
-
-  test("those that the pod was made with are dialled though their name cannot be resolved", async () => {
-    const gateway = await gatewayOf();
-    const gone = "127.0.0.1:1";
-    await agentOf({
-      gatewayHost: "gateways.invalid",
-      gatewayPort: gateway.port,
-      env: { KAPPA_GATEWAY_ADDRESSES: `${gone},${gateway.address}` },
-    });
-    expect((await gateway.agent()).hello).toMatchObject({ podName: "pod-1", state: "unassigned" });
-  });
-
-  test("a lost one is dialled again with the token as it is then, and told what the agent holds", async () => {
-    const { gateway, agent, link, code } = await running(
-      "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n",
-    );
-    const { writeFile } = await import("node:fs/promises");
-    await writeFile(agent.tokenFile, "renewed");
-    link.offer("0.3");
-    const { port } = gateway;
-    await gateway.kill();
-    forget(gateway);
-    const again = await gatewayOf({ port });
-    const next = await again.agent();
-    expect(next.hello).toMatchObject({
-      token: "renewed",
-      assignmentId: assignmentOf(code).assignmentId,
-      state: expect.stringMatching(/busy|assigned/),
-    });
-    await until(async () => (agent.stderr.includes("had nobody to go to") ? true : undefined), "the note that a result was lost");
-    expect((await next.invoke(0)).json).toBe(0);
-    expect(next.received.filter((f) => f.type === 7)).toEqual([]);
-  });
-
-  test("one that refuses is named with the remedy and not pressed", async () => {
-    let attempts = 0;
-    const gateway = await gatewayOf({
-      admit: () => {
-        attempts++;
-        return 4401;
-      },
-    });
-    const agent = await agentOf({ gatewayPort: gateway.port });
-    await until(async () => (agent.stderr.includes("did not accept this pod's token") ? true : undefined), "the remedy");
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    expect(attempts).toBe(1);
-  });
-
-  test("one that sends nonsense is left with a protocol error, and the environment goes on", async () => {
-    const { gateway, link } = await running(ECHO);
-    const closed = new Promise<number>((resolve) => link.socket.once("close", resolve));
-    link.socket.send(Buffer.from([99, 0, 0, 0, 0]));
-    expect(await closed).toBe(4400);
-    const again = await gateway.agent();
-    expect(again.hello.state).toBe("assigned");
-    const bad = new Promise<number>((resolve) => again.socket.once("close", resolve));
-    again.offer("{}", { requestId: "../../x" });
-    expect(await bad).toBe(4400);
-    expect((await (await gateway.agent()).invoke({ still: "here" })).json).toEqual({ still: "here" });
-  });
-
-  test("one that falls silent is left and dialled again", { timeout: 40_000 }, async () => {
-    const { gateway, link } = await running(ECHO);
-    link.socket.pause();
-    const again = await gateway.agent();
-    expect(again.hello.state).toBe("assigned");
-    expect((await again.invoke(1)).json).toBe(1);
-  });
-
-  test("another assignment is refused, the same one confirmed", async () => {
-    const { link, code, assigned } = await running(ECHO);
-    expect((await link.assign(assignmentOf(code))).assigned).toEqual(assigned);
-    expect((await link.assign(assignmentOf(code, { assignmentId: "another" }))).failed).toMatchObject({
-      kind: "refused",
-      assignmentId: "another",
-    });
-    expect((await link.invoke(1)).json).toBe(1);
-  });
-
-  test("without any, an idle agent ends", async () => {
-    const agent = await agentOf({ gatewayPort: 1, env: { KAPPA_WITHOUT_GATEWAY_MS: "500" } });
-    expect(await agent.exited).toBe(0);
-    expect(agent.stderr).toContain("no gateway for 0.5 s");
   });
 });
 

@@ -51,6 +51,8 @@ export const CloseCode = {
   unauthorized: 4401,
   /** The pod already has a connection to this gateway. */
   duplicate: 4409,
+  /** Agent to gateway: it keeps its connections to the members of a later view, of which this gateway is none. It has not ended. */
+  notMember: 4410,
   /** The two sides speak different protocol versions. */
   versionMismatch: 4426,
 } as const;
@@ -103,6 +105,7 @@ export interface Welcome {
   /**
    * Proves to every gateway that a pooled agent is the agent and not the user's code, which shares its token: given once for each pod, by
    * the gateway that made the pod, to the first that dials. The agent keeps it in memory and erases it before user code runs.
+   * Of characters that JSON escapes it has none: the agent takes it out of the message before that is parsed.
    */
   ticket?: string;
 }

@@ -1,6 +1,4 @@
 /** The agent: the arbiter between the gateways, which offer an assignment and events, and the one environment. */
-import { readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
 import {
   type AgentState,
   type Assignment,
@@ -11,14 +9,14 @@ import {
   type Invoke,
   PROTOCOL_VERSION,
   type RoleToken,
+  type StateChange,
 } from "../../../operator/src/api/environment-protocol.ts";
 import { type AssignOutcome, type Caller, Environment, type EnvironmentOptions } from "./environment/environment.ts";
 import type { Connection, ReceivedFrame } from "./gateways/connection.ts";
 import { Gateways } from "./gateways/gateways.ts";
 import { LARGE_EVENT_BYTES, STATE_CHANGE_DELAY_MS } from "./limits.ts";
 import { describeError, type Log } from "./log.ts";
-import { fetchPackage } from "./package/fetch.ts";
-import { unpackPackage } from "./package/unpack.ts";
+import { placePackage } from "./package/place.ts";
 import { RoleTokenFiles } from "./role-token.ts";
 import type { Settings } from "./settings.ts";
 import { checkAssignment, checkCredit, checkInvoke, checkRoleToken, checkShutdown } from "./validate.ts";
@@ -47,7 +45,7 @@ export class Agent {
   #stateTimer: NodeJS.Timeout | undefined;
   /** The gateway whose frame changed the state last: it knows from the answer, which a late `stateChange` would contradict. */
   #cause: Connection | undefined;
-  /** The last event that was taken and who asked for it. */
+  /** The event that runs and who asked for it. */
   #running: { from: Connection; requestId: string } | undefined;
   #lonelyTimer: NodeJS.Timeout | undefined;
   #ending = false;
@@ -72,14 +70,17 @@ export class Agent {
       host: settings.gatewayHost,
       port: settings.gatewayPort,
       firstAddresses: settings.gatewayAddresses,
+      needsTicket: settings.pooled,
       podName: settings.podName,
       tokenFile: settings.tokenFile,
       log,
       random: options.random,
       hello: () => this.#hello(),
       onFrame: (from, frame) => this.#onFrame(from, frame),
+      onWelcome: (from) => from.send({ type: FrameType.stateChange, header: this.#stateChange(this.#environment.state) }),
       onLost: (connection) => this.#onLost(connection),
       onCount: (connected) => this.#onCount(connected),
+      inUse: (connection) => this.#running?.from === connection,
     });
   }
 
@@ -100,17 +101,20 @@ export class Agent {
     this.#options.onDone(reason);
   }
 
-  #hello(): Omit<Hello, "token"> {
+  #hello(): Omit<Hello, "token" | "ticket"> {
     const { podName, podNamespace, runtime } = this.#options.settings;
-    const { state, assignmentId } = this.#environment;
-    return {
-      protocol: PROTOCOL_VERSION,
-      podName,
-      namespace: podNamespace,
-      runtime,
-      state,
-      ...(assignmentId === undefined ? {} : { assignmentId }),
-    };
+    const { state } = this.#environment;
+    return { protocol: PROTOCOL_VERSION, podName, namespace: podNamespace, runtime, state, ...this.#held() };
+  }
+
+  #stateChange(state: AgentState): StateChange {
+    return { state, epoch: this.#gateways.epoch, ...this.#held() };
+  }
+
+  /** What this agent was assigned, with the proof of it. */
+  #held(): Pick<Hello, "assignmentId" | "pass"> {
+    const { assignment } = this.#environment;
+    return assignment ? { assignmentId: assignment.assignmentId, pass: assignment.pass } : {};
   }
 
   #onFrame(from: Connection, frame: ReceivedFrame): void {
@@ -119,7 +123,7 @@ export class Agent {
         this.#invoke(from, checkInvoke(frame.header), frame.body);
         break;
       case FrameType.assign:
-        void this.#assign(from, checkAssignment(frame.header));
+        void this.#assign(from, checkAssignment(frame.header), frame.body);
         break;
       case FrameType.credit:
         this.#credit(from, checkCredit(frame.header));
@@ -137,12 +141,15 @@ export class Agent {
 
   #invoke(from: Connection, invoke: Invoke, payload: Uint8Array): void {
     const { requestId } = invoke;
-    if (!this.#environment.invoke(invoke, payload, this.#caller(from, requestId, payload.length))) {
+    const before = this.#running;
+    this.#running = { from, requestId };
+    const mayAct = this.#gateways.mayAct(from, invoke.epoch);
+    if (!mayAct || !this.#environment.invoke(invoke, payload, this.#caller(from, requestId, payload.length))) {
+      this.#running = before;
       from.send({ type: FrameType.busy, header: { requestId } });
       return;
     }
     this.#cause = from;
-    this.#running = { from, requestId };
   }
 
   /** @param size bytes of the payload */
@@ -161,9 +168,12 @@ export class Agent {
       },
       result: (result, body) => {
         const bytes = body.reduce((sum, piece) => sum + piece.length, size);
+        if (this.#running?.requestId === requestId) this.#running = undefined;
         // The gateway that asked is gone: its caller has got an error already, and nobody else may have the answer.
         if (!from.send({ type: FrameType.result, header: result }, body, () => relieve(bytes)))
           log.warn("the result of an event had nobody to go to: the connection to its gateway is lost", { requestId });
+        // It may have been kept for this answer alone.
+        this.#gateways.follow();
       },
     };
   }
@@ -176,11 +186,11 @@ export class Agent {
     if (this.#running?.from === connection) this.#environment.callerLost(this.#running.requestId);
   }
 
-  async #assign(from: Connection, assignment: Assignment): Promise<void> {
-    const held = this.#environment.assignmentId;
-    if (this.#ending || (held !== undefined && held !== assignment.assignmentId)) {
-      const message = this.#ending ? "The environment is shutting down." : `The environment already holds the assignment ${held}.`;
-      const header = { assignmentId: assignment.assignmentId, kind: "refused" as const, errorType: "ServiceException", message };
+  async #assign(from: Connection, assignment: Assignment, code: Uint8Array): Promise<void> {
+    const { assignmentId } = assignment;
+    const refusal = this.#refusal(from, assignment);
+    if (refusal !== undefined) {
+      const header = { assignmentId, kind: "refused" as const, errorType: "ServiceException", message: refusal };
       from.send({ type: FrameType.assignmentFailed, header });
       return;
     }
@@ -190,26 +200,26 @@ export class Agent {
     }
     this.#assigners.add(from);
     this.#cause = from;
-    if (held !== undefined) return;
-    const outcome = await this.#environment.assign(assignment, () => this.#preparePackage(from, assignment));
+    if (this.#environment.assignment) return;
+    this.#environment.accept(assignment);
+    this.#gateways.eraseTicket();
+    // Before its code runs, so that no gateway takes this pod for an unassigned one when the code dials too.
+    if (this.#options.settings.pooled) this.#tell("busy");
+    const outcome = await this.#environment.begin(() => placePackage(assignment.code, code, from.address, this.#options.settings));
     if ("failed" in outcome) {
       const { kind, errorType, message } = outcome.failed;
-      this.#options.log.warn("the assignment failed", { assignmentId: assignment.assignmentId, kind, errorType, error: message });
+      this.#options.log.warn("the assignment failed", { assignmentId, kind, errorType, error: message });
     }
     this.#outcome = outcome;
     for (const assigner of this.#assigners) sendOutcome(assigner, outcome);
   }
 
-  async #preparePackage(from: Connection, assignment: Assignment): Promise<void> {
-    const { settings } = this.#options;
-    const archive = join(settings.tmp, `.kappa-${assignment.code.sha256.slice(0, 16)}.zip`);
-    try {
-      const token = (await readFile(settings.tokenFile, "utf8")).trim();
-      await fetchPackage({ gateway: from.address, token, ...assignment.code }, archive);
-      await unpackPackage(archive, settings.unpackRoot);
-    } finally {
-      await rm(archive, { force: true });
-    }
+  /** Why an assignment is not taken. */
+  #refusal(from: Connection, { assignmentId, epoch }: Assignment): string | undefined {
+    const held = this.#environment.assignment?.assignmentId;
+    if (this.#ending) return "The environment is shutting down.";
+    if (held !== undefined && held !== assignmentId) return `The environment already holds the assignment ${held}.`;
+    return this.#gateways.mayAct(from, epoch) ? undefined : "Another gateway owns the function in a later view.";
   }
 
   async #renewRoleToken(token: RoleToken): Promise<void> {
@@ -225,7 +235,7 @@ export class Agent {
 
   /** Tells the gateways, but not of a state that lasts no longer than a short event: whoever asks meanwhile hears `busy`. */
   #tellLater(state: AgentState): void {
-    if (state === "failed") {
+    if (state === "failed" || state === "unassigned") {
       clearTimeout(this.#stateTimer);
       this.#cause = undefined;
       this.#tell(state);
@@ -240,7 +250,7 @@ export class Agent {
   #tell(state: AgentState): void {
     if (state === this.#toldState) return;
     this.#toldState = state;
-    this.#gateways.broadcast({ type: FrameType.stateChange, header: { state, epoch: 0 } }, this.#cause);
+    this.#gateways.broadcast({ type: FrameType.stateChange, header: this.#stateChange(state) }, this.#cause);
   }
 
   #onCount(connected: number): void {

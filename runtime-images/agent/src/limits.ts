@@ -70,8 +70,10 @@ export const START_SAMPLE_MS = 10;
 /** How often the memory of the whole process tree is looked at while an event runs. */
 export const MEMORY_SAMPLE_MS = 500;
 
-/** Most gateways an agent stays connected to. */
+/** Most gateways that an agent dials of those it finds by name; a gateway that has accepted it tells which ones to keep to. */
 export const MAX_GATEWAYS = 3;
+/** Most that it is told of. */
+export const MAX_MEMBERS = 32;
 
 export const PING_INTERVAL_MS = 2_000;
 /** A connection on which nothing was heard for this long is dead. */

@@ -53,6 +53,12 @@ test("of the pod's variables a function sees where the Kubernetes API is, and no
   expect(readSettings(pod).inherited).toEqual({ KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" });
 });
 
+test("a pod of a pool says so, and for which heap", () => {
+  expect(readSettings(POD)).toMatchObject({ pooled: false, poolHeapMb: 0 });
+  expect(readSettings({ ...POD, KAPPA_POOLED: "1", KAPPA_POOL_HEAP_MB: "512" })).toMatchObject({ pooled: true, poolHeapMb: 512 });
+  expect(() => readSettings({ ...POD, KAPPA_POOLED: "yes" })).toThrow("KAPPA_POOLED is");
+});
+
 test("everything that is missing or wrong is named at once", () => {
   expect(() => readSettings({ ...POD, KAPPA_GATEWAY_HOST: "", KAPPA_GATEWAY_PORT: "99999", POD_NAME: undefined })).toThrow(
     /KAPPA_GATEWAY_HOST is not set; KAPPA_GATEWAY_PORT is "99999", not a whole number from 1 to 65535; POD_NAME is not set/,

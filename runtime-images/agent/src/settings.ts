@@ -32,6 +32,10 @@ export interface Settings {
   cgroupRoot: string;
   /** Variables that the function sees too: without them Kubernetes' clients do not know that they are in a cluster. */
   inherited: Readonly<Record<string, string>>;
+  /** Whether the pod belongs to a pool: it has no function yet. */
+  pooled: boolean;
+  /** Of a pool for runtimes whose heap is fixed when their process starts: for which memorySize, MiB. 0 for others. */
+  poolHeapMb: number;
   /** Milliseconds without any gateway after which an idle agent exits. */
   withoutGatewayMs: number;
 }
@@ -81,6 +85,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
         return value ? [[name, value]] : [];
       }),
     ),
+    pooled: integer("KAPPA_POOLED", 0, 1, 0) === 1,
+    poolHeapMb: integer("KAPPA_POOL_HEAP_MB", 0, 10_240, 0),
     withoutGatewayMs: integer("KAPPA_WITHOUT_GATEWAY_MS", 1, 86_400_000, WITHOUT_GATEWAY_MS),
   };
   if (problems.length > 0) throw new KappaError("K300", `${problems.join("; ")}. The environment pod sets these for its agent.`);

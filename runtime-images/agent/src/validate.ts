@@ -1,6 +1,7 @@
 /** Checks of the headers that gateways send: their type is only claimed until these have passed. */
 import type { Assignment, Credit, Invoke, Member, RoleToken, Shutdown, Welcome } from "../../../operator/src/api/environment-protocol.ts";
 import { FrameError } from "../../../operator/src/api/environment-protocol.ts";
+import { MAX_MEMBERS } from "./limits.ts";
 
 type Check = (value: unknown) => boolean;
 type Shape<T> = { [K in keyof T]-?: Check };
@@ -38,7 +39,7 @@ const variables: Check = (value) =>
 
 const MEMBER: Shape<Member> = { name: text, address: matching(/^[^\s/@]+:\d{1,5}$/) };
 const WELCOME: Shape<Welcome> = {
-  members: (value) => Array.isArray(value) && value.every(shaped(MEMBER)),
+  members: (value) => Array.isArray(value) && value.length <= MAX_MEMBERS && value.every(shaped(MEMBER)),
   epoch: integer(0, Number.MAX_SAFE_INTEGER),
   owner: optional(text),
   ticket: optional(text),

@@ -16,6 +16,7 @@ import {
   type Member,
   PACKAGES_PATH,
   type Result,
+  type Welcome,
 } from "../../../operator/src/api/environment-protocol.ts";
 
 /** How long a test waits for anything before it fails. */
@@ -92,9 +93,9 @@ export class AgentLink {
     }
   }
 
-  /** Assigns and waits for success or failure. */
-  async assign(assignment: Assignment): Promise<{ assigned?: Assigned; failed?: AssignmentFailed; body: Buffer }> {
-    this.send({ type: FrameType.assign, header: assignment });
+  /** Assigns and waits for success or failure. @param inline the package, when it travels with the assignment */
+  async assign(assignment: Assignment, inline?: Uint8Array): Promise<{ assigned?: Assigned; failed?: AssignmentFailed; body: Buffer }> {
+    this.send({ type: FrameType.assign, header: assignment, ...(inline === undefined ? {} : { body: inline }) });
     const frame = await this.take(
       (f) => f.type === FrameType.assigned || f.type === FrameType.assignmentFailed,
       "the outcome of the assignment",
@@ -177,6 +178,8 @@ export interface TestGatewayOptions {
   port?: number;
   /** What to do with a hello: a close code to refuse it. */
   admit?: (hello: Hello) => number | undefined;
+  /** What the welcome says beside the members. */
+  welcome?: (hello: Hello) => Partial<Welcome>;
 }
 
 export class TestGateway {
@@ -207,7 +210,7 @@ export class TestGateway {
         if (refusal !== undefined) return socket.close(refusal, "refused");
         const link = new AgentLink(socket, frame.header);
         this.links.push(link);
-        link.send({ type: FrameType.welcome, header: { members: this.members, epoch: 1 } });
+        link.send({ type: FrameType.welcome, header: { members: this.members, epoch: 1, ...options.welcome?.(frame.header) } });
         for (const waiter of this.#waiters) waiter();
       });
     });

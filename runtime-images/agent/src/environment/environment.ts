@@ -171,34 +171,33 @@ export class Environment {
     return this.#state;
   }
 
-  get assignmentId(): string | undefined {
-    return this.#assignment?.assignmentId;
+  get assignment(): Assignment | undefined {
+    return this.#assignment;
   }
 
-  /** Whether an event is running. */
-  get busy(): boolean {
-    return this.#event !== undefined;
-  }
-
-  /**
-   * Becomes a function. To be called once.
-   * @param preparePackage puts the function's code in its place
-   */
-  async assign(assignment: Assignment, preparePackage: () => Promise<void>): Promise<AssignOutcome> {
+  /** Takes an assignment. To be called once; {@link Environment.begin} carries it out. */
+  accept(assignment: Assignment): void {
     this.#assignment = assignment;
     this.#setState("busy");
-    const { promise, resolve } = Promise.withResolvers<AssignOutcome>();
-    this.#assigning = resolve;
     const { format, applicationLevel, systemLevel } = assignment.logging;
     this.#records = new PlatformRecords(format, this.#options.now, levelOf(systemLevel));
     this.#log.configure(format, this.#records, levelOf(applicationLevel));
+  }
+
+  /**
+   * Becomes the function that was accepted.
+   * @param preparePackage puts the function's code in its place
+   */
+  async begin(preparePackage: () => Promise<void>): Promise<AssignOutcome> {
+    const { promise, resolve } = Promise.withResolvers<AssignOutcome>();
+    this.#assigning = resolve;
     try {
       await preparePackage();
     } catch (error) {
       this.#phase = "failed";
       this.#options.onNote("the package could not be put in place", { error: describeError(error) });
       const { errorType, message } = packageFailure(error);
-      this.#settleAssignment({ failed: { assignmentId: assignment.assignmentId, kind: "package", errorType, message } });
+      this.#settleAssignment({ failed: { assignmentId: this.#assignmentId, kind: "package", errorType, message } });
       this.#setState("failed");
       return await promise;
     }
@@ -262,6 +261,10 @@ export class Environment {
     this.#close();
     this.#killProcesses();
     this.#api.close();
+  }
+
+  get #assignmentId(): string {
+    return this.#assignment?.assignmentId ?? "";
   }
 
   // --- the runtime's life ---
@@ -377,7 +380,7 @@ export class Environment {
     const durationMs = this.#options.monotonic() - this.#startedAt;
     this.#kill(false);
     this.#log.platform(this.#records.initReport(durationMs, "init", { status: "timeout" }));
-    this.#settleAssignment({ assigned: { assignmentId: this.assignmentId ?? "", initDurationMs: durationMs } });
+    this.#settleAssignment({ assigned: { assignmentId: this.#assignmentId, initDurationMs: durationMs } });
     this.#setState("assigned");
   }
 
@@ -394,7 +397,7 @@ export class Environment {
     this.#event = undefined;
     this.#kill(false);
     this.#log.platform(this.#records.initReport(durationMs, event ? "invoke" : "init", { status: "error", errorType }));
-    this.#settleAssignment({ assigned: { assignmentId: this.assignmentId ?? "", initDurationMs: durationMs } });
+    this.#settleAssignment({ assigned: { assignmentId: this.#assignmentId, initDurationMs: durationMs } });
     if (event) this.#complete(event, body, platform ? { errorType, platform } : { errorType });
     else this.#setState("assigned");
   }
@@ -420,7 +423,7 @@ export class Environment {
       const durationMs = this.#options.monotonic() - this.#startedAt;
       if (this.#assigning) {
         this.#initDurationMs = durationMs;
-        this.#settleAssignment({ assigned: { assignmentId: this.assignmentId ?? "", initDurationMs: durationMs } });
+        this.#settleAssignment({ assigned: { assignmentId: this.#assignmentId, initDurationMs: durationMs } });
         this.#setState("assigned");
       }
     } else {

@@ -8,17 +8,20 @@ import {
   FRAME_PREFIX,
   type Frame,
   FrameError,
-  FrameType,
-  type Hello,
   MAX_BODY,
   MAX_HEADER,
 } from "../../../../operator/src/api/environment-protocol.ts";
 import { HANDSHAKE_LIMIT_MS, PING_INTERVAL_MS, PONG_LIMIT_MS } from "../limits.ts";
+import { takeTicket } from "./ticket.ts";
 
 /** A frame from a gateway with its body. */
 export type ReceivedFrame = Frame & { body: Uint8Array };
 
 export interface ConnectionHandlers {
+  /** The first message, asked for when it can be sent; overwritten afterwards. */
+  hello: () => Buffer;
+  /** Takes the ticket that came with the frame which follows. */
+  onTicket: (ticket: Buffer) => void;
   /** Acts on a frame. May throw FrameError: the connection is then closed as a protocol error. */
   onFrame: (frame: ReceivedFrame) => void;
   /** Called once, also when the connection never came to be. */
@@ -46,8 +49,8 @@ export class Connection {
   #ticker: NodeJS.Timeout | undefined;
   #closeReason: { code: number; reason: string } | undefined;
 
-  /** Dials. @param hello the first frame */
-  constructor(address: string, hello: Hello, handlers: ConnectionHandlers) {
+  /** Dials. */
+  constructor(address: string, handlers: ConnectionHandlers) {
     this.address = address;
     this.#handlers = handlers;
     this.#heardAt = performance.now();
@@ -61,7 +64,8 @@ export class Connection {
       generateMask: (mask: Buffer) => mask.fill(0),
     });
     this.#socket.once("open", () => {
-      this.send({ type: FrameType.hello, header: hello });
+      const hello = handlers.hello();
+      this.#socket.send(hello, () => hello.fill(0));
       this.#ticker = setInterval(() => this.#check(), PING_INTERVAL_MS);
     });
     this.#socket.on("message", (data, isBinary) => this.#receive(data as Buffer, isBinary));
@@ -114,6 +118,8 @@ export class Connection {
     this.#heard();
     try {
       if (!isBinary) throw new FrameError("a text message is no frame");
+      const ticket = takeTicket(data);
+      if (ticket) this.#handlers.onTicket(ticket);
       this.#handlers.onFrame(decodeFrame(data));
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;

@@ -1,4 +1,4 @@
-/** Downloads a package from a gateway to a file and checks that it is the one that was assigned. */
+/** Downloads a package from a gateway to a file, and checks that one is that which was assigned. */
 import { createWriteStream } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { Transform } from "node:stream";
@@ -42,6 +42,16 @@ export async function fetchPackage(source: PackageSource, file: string): Promise
   }
 }
 
+/**
+ * Checks a package that is in memory.
+ * @throws PackageError when it is not the one that was assigned
+ */
+export function verifyPackage(assigned: Pick<PackageSource, "sha256" | "size">, bytes: Uint8Array): void {
+  if (bytes.length !== assigned.size) throw invalid(assigned, `it has ${bytes.length} bytes, not the ${assigned.size} that were declared`);
+  const digest = crypto.createHash("sha256").update(bytes).digest("hex");
+  if (digest !== assigned.sha256) throw invalid(assigned, `its SHA-256 is ${digest}`);
+}
+
 async function download(source: PackageSource, file: string): Promise<void> {
   const response = await request(source);
   if (response.statusCode !== 200) {
@@ -64,7 +74,7 @@ async function download(source: PackageSource, file: string): Promise<void> {
   if (digest !== source.sha256) throw invalid(source, `its SHA-256 is ${digest}`);
 }
 
-function invalid(source: PackageSource, why: string): PackageError {
+function invalid(source: Pick<PackageSource, "sha256">, why: string): PackageError {
   return new PackageError("InvalidZipFileException", `What came is not the package ${source.sha256}: ${why}`);
 }
 

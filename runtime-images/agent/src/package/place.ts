@@ -1,0 +1,37 @@
+/** From an assignment to its code in place. */
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Assignment } from "../../../../operator/src/api/environment-protocol.ts";
+import { fetchPackage, verifyPackage } from "./fetch.ts";
+import { unpackBytes, unpackFile } from "./unpack.ts";
+
+export interface Place {
+  /** Folder for the archive while it is unpacked. */
+  tmp: string;
+  /** Where the package is unpacked; must exist and be empty. */
+  unpackRoot: string;
+  /** File with the token for a download. */
+  tokenFile: string;
+}
+
+/**
+ * Puts a function's package in its place.
+ * @param gateway `host:port` of the gateway's agent port
+ * @param inline what came with the assignment; when that is empty the package is downloaded
+ * @throws PackageError
+ */
+export async function placePackage(code: Assignment["code"], inline: Uint8Array, gateway: string, place: Place): Promise<void> {
+  if (inline.length > 0) {
+    verifyPackage(code, inline);
+    await unpackBytes(inline, place.unpackRoot);
+    return;
+  }
+  const archive = join(place.tmp, `.kappa-${code.sha256.slice(0, 16)}.zip`);
+  try {
+    const token = (await readFile(place.tokenFile, "utf8")).trim();
+    await fetchPackage({ gateway, token, ...code }, archive);
+    await unpackFile(archive, place.unpackRoot);
+  } finally {
+    await rm(archive, { force: true });
+  }
+}
