@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Assignment, CloseCode, type Frame, FrameType, type Hello, type Result, type RoleToken } from "../api/environment-protocol.ts";
-import type { Function as FunctionObject } from "../api/types.generated.ts";
+import type { FunctionEffective, Function as FunctionObject } from "../api/types.generated.ts";
+import { runnableId } from "../domain/effective.ts";
 import type { KappaError } from "../domain/errors.ts";
 import { systemClock } from "../kube/clock.ts";
 import { KubeError } from "../kube/errors.ts";
@@ -15,6 +16,7 @@ import { Environments } from "./environments.ts";
 import { FunctionRegistry } from "./function-registry.ts";
 import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
 import { type Pod, trimPod } from "./pod.ts";
+import { NO_POOLS } from "./pool-taker.ts";
 import { SuspectNodes } from "./suspect-nodes.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -59,6 +61,28 @@ class Agent {
     this.say({ type: FrameType.result, header, body: Buffer.from(`"${header.requestId}"`) });
   }
 }
+
+/** The configuration in force at a revision. */
+function effectiveOf(revision: string): FunctionEffective {
+  return {
+    revisionId: revision,
+    codeSha256: "",
+    codeSize: 1,
+    packageSha256: revision.padStart(64, "0"),
+    runtime: "python3.11",
+    handler: "app.handler",
+    memorySize: 128,
+    timeout: 3,
+    environment: {},
+    ephemeralStorageMb: 512,
+    architectures: ["x86_64"],
+    loggingConfig: { logFormat: "Text", logGroup: "/aws/lambda/f" },
+  };
+}
+
+/** What an environment of the function f is made for. */
+const assignedTo = (revision = "1", over: Partial<FunctionEffective> = {}) =>
+  runnableId({ uid: "uid-of-f", version: "$LATEST", effective: { ...effectiveOf(revision), ...over } });
 
 function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 } = {}) {
   const log = createLogger({ component: "gateway", level: "silent" });
@@ -106,6 +130,9 @@ function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 
         sessionToken: "t",
       }),
       adopt: (...made) => environments.adopt(...made),
+      pools: NO_POOLS,
+      epoch: () => 0,
+      passFor: () => "none",
       pods: {
         async create(entry, runnable, avoidNodes) {
           if (control.createError) throw control.createError;
@@ -116,6 +143,7 @@ function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 
         },
       },
     },
+    askPeers: async () => false,
     onTick: (now) => environments.tick(now),
   });
   dispatchers.start();
@@ -124,21 +152,7 @@ function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 
     name = "f",
     { revision = "1", over = {}, spec = {}, status = {} }: { revision?: string; over?: object; spec?: object; status?: object } = {},
   ): void {
-    const effective = {
-      revisionId: revision,
-      codeSha256: "",
-      codeSize: 1,
-      packageSha256: "0".repeat(64),
-      runtime: "python3.11",
-      handler: "app.handler",
-      memorySize: 128,
-      timeout: 3,
-      environment: {},
-      ephemeralStorageMb: 512,
-      architectures: ["x86_64"],
-      loggingConfig: { logFormat: "Text", logGroup: "/aws/lambda/f" },
-      ...over,
-    };
+    const effective = { ...effectiveOf(revision), ...over };
     registry.put({
       apiVersion: "kappa.dev/v1alpha1",
       kind: "Function",
@@ -1009,7 +1023,7 @@ describe("environments go", () => {
     expect(first.outcome()?.type).toBe("result");
     expect(busy.last(FrameType.shutdown)?.header).toEqual({ reason: "replaced" });
     await t.pass(0);
-    expect(t.created[2]?.identity.assignmentId).toBe("uid-of-f/$LATEST/2");
+    expect(t.created[2]?.identity.assignmentId).toBe(assignedTo("2"));
     const fresh = await t.connect(2);
     fresh.assigned();
     expect(fresh.running).toBe("c");
@@ -1018,12 +1032,12 @@ describe("environments go", () => {
 
 describe("environments grow old", () => {
   const HOUR = 3_600_000;
-  const aged = { namespace: "team", podName: "f-aged", podUid: "80000000-0000-4000-8000-000000000000", assignmentId: "uid-of-f/$LATEST/1" };
-
   /** An idle environment that is an hour old, as `watch` shows it. */
-  async function idle() {
+  async function idle(over: Partial<FunctionEffective> = {}) {
+    const podUid = "80000000-0000-4000-8000-000000000000";
+    const aged = { namespace: "team", podName: "f-aged", podUid, assignmentId: assignedTo("1", over) };
     const t = setup({ keepAliveMs: 24 * HOUR });
-    t.put();
+    t.put("f", { over });
     t.watch(aged);
     const agent = await t.connectPod(aged, "assigned");
     return { ...t, agent };
@@ -1038,8 +1052,7 @@ describe("environments grow old", () => {
   });
 
   test("but end their event first, and take no other even when one waits", async () => {
-    const { agent, pass, invoke, put, created } = await idle();
-    put("f", { over: { timeout: 900 } });
+    const { agent, pass, invoke, created } = await idle({ timeout: 900 });
     await pass(9.5 * HOUR - 1_000);
     const running = invoke("a");
     await pass(2_000);
@@ -1054,7 +1067,7 @@ describe("environments grow old", () => {
 });
 
 describe("a gateway that starts", () => {
-  const found: EnvironmentIdentity = { namespace: "team", podName: "f-found", podUid: "uid-found", assignmentId: "uid-of-f/$LATEST/1" };
+  const found: EnvironmentIdentity = { namespace: "team", podName: "f-found", podUid: "uid-found", assignmentId: assignedTo() };
 
   test("gives a pod that it finds a moment to connect before it makes another", async () => {
     const t = setup();
@@ -1104,7 +1117,7 @@ describe("a gateway that starts", () => {
 });
 
 describe("an agent is refused", () => {
-  const found: EnvironmentIdentity = { namespace: "team", podName: "f-found", podUid: "uid-found", assignmentId: "uid-of-f/$LATEST/1" };
+  const found: EnvironmentIdentity = { namespace: "team", podName: "f-found", podUid: "uid-found", assignmentId: assignedTo() };
 
   test("when its pod is not there, after a moment for the watch", async () => {
     const t = setup();
@@ -1133,7 +1146,7 @@ describe("an agent is refused", () => {
 test.each(["before", "after"])("a pod of another namespace never serves a function, shown %s it", async (order) => {
   const t = setup();
   if (order === "before") t.put();
-  const identity = { namespace: "other", podName: "trojan", podUid: "uid-trojan", assignmentId: "uid-of-f/$LATEST/1" };
+  const identity = { namespace: "other", podName: "trojan", podUid: "uid-trojan", assignmentId: assignedTo() };
   t.watch(identity);
   t.put();
   const agents = [await t.connectPod(identity, "assigned"), await t.connectPod({ ...identity }, "unassigned")];

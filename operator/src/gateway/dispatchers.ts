@@ -1,21 +1,28 @@
 import type { Clock } from "../kube/clock.ts";
-import type { AccountConcurrency } from "./account-concurrency.ts";
+import type { Concurrency } from "./admission.ts";
 import { Dispatcher, type DispatcherDeps } from "./dispatcher.ts";
-import type { Environment } from "./environment.ts";
-import type { FunctionEntry, FunctionRegistry } from "./function-registry.ts";
+import type { FunctionEntry } from "./function-entry.ts";
+import type { FunctionRegistry } from "./function-registry.ts";
 import type { Invocation } from "./invocation.ts";
+import { Room, type RoomDeps } from "./room.ts";
 
 /** How often time is looked at. */
 const TICK_MS = 250;
+/** So long a new owner waits for environments that are not heard of; their connections are made anew within it. */
+const SETTLE_MS = 2_000;
 
 export interface DispatchersOptions {
   registry: FunctionRegistry;
   clock: Clock;
-  concurrency: AccountConcurrency;
+  concurrency: Concurrency & {
+    /** Takes note of what a function has reserved; without an entry it is gone. */
+    update(key: string, entry: FunctionEntry | undefined): void;
+  };
   /** Whether this gateway owns a function, by its key. */
   isOwner(key: string): boolean;
   /** What a dispatcher needs, but for what is made here. */
   deps: Omit<DispatcherDeps, "makeRoom" | "clock" | "concurrency">;
+  askPeers: RoomDeps["askPeers"];
   /** Called at each tick, after the dispatchers. */
   onTick(now: number): void;
 }
@@ -26,10 +33,16 @@ export class Dispatchers {
   readonly #byKey = new Map<string, Dispatcher>();
   /** Of deleted functions, while their last events run. */
   readonly #closing = new Set<Dispatcher>();
+  readonly #room: Room;
+  /** Until when what changed its owner last is waited for, monotonic milliseconds. */
+  #settleUntil: number;
   #cancelTick: (() => void) | undefined;
 
   constructor(options: DispatchersOptions) {
     this.#options = options;
+    const { askPeers, deps } = options;
+    this.#room = new Room(() => this.#byKey.values(), { askPeers, pools: deps.pools });
+    this.#settleUntil = options.clock.monotonic() + SETTLE_MS;
     options.registry.subscribe((key, entry) => this.#changed(key, entry));
   }
 
@@ -49,7 +62,8 @@ export class Dispatchers {
     let dispatcher = this.#byKey.get(entry.key);
     if (!dispatcher) {
       const { clock, concurrency, isOwner, deps } = this.#options;
-      dispatcher = new Dispatcher(entry, isOwner(entry.key), { ...deps, clock, concurrency, makeRoom: () => this.#makeRoom() });
+      const makeRoom = (namespace?: string) => this.#room.make(namespace);
+      dispatcher = new Dispatcher(entry, isOwner(entry.key), this.#settleUntil, { ...deps, clock, concurrency, makeRoom });
       this.#byKey.set(entry.key, dispatcher);
     }
     return dispatcher;
@@ -68,7 +82,14 @@ export class Dispatchers {
 
   /** The gateways changed: some functions have another owner now. */
   ownersChanged(): void {
-    for (const dispatcher of this.#byKey.values()) dispatcher.setOwned(this.#options.isOwner(dispatcher.entry.key));
+    const { clock, isOwner } = this.#options;
+    this.#settleUntil = clock.monotonic() + SETTLE_MS;
+    for (const dispatcher of this.#byKey.values()) dispatcher.setOwned(isOwner(dispatcher.entry.key), this.#settleUntil);
+  }
+
+  /** Another gateway needs room: see {@link Room.giveUp}. */
+  giveUp(namespace?: string): boolean {
+    return this.#room.giveUp(namespace);
   }
 
   #changed(key: string, entry: FunctionEntry | undefined): void {
@@ -93,14 +114,5 @@ export class Dispatchers {
       if (dispatcher.isEmpty) this.#closing.delete(dispatcher);
     }
     this.#options.onTick(now);
-  }
-
-  #makeRoom(): void {
-    let oldest: Environment | undefined;
-    for (const { idle, owned } of this.#byKey.values()) {
-      const candidate = idle[0];
-      if (owned && candidate && (!oldest || candidate.since < oldest.since)) oldest = candidate;
-    }
-    oldest?.apply({ type: "retire", reason: "idle" });
   }
 }

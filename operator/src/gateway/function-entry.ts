@@ -1,8 +1,9 @@
 /** A function as the gateway knows it, made from the Function, Version and Alias objects that bear its name. Pure. */
 import type { Alias, FunctionEffective, Function as FunctionObject, Version } from "../api/types.generated.ts";
-import { assignmentId, functionNameOf } from "../domain/effective.ts";
+import { functionNameOf, runnableId } from "../domain/effective.ts";
 import { KappaError } from "../domain/errors.ts";
 import { LATEST } from "../domain/names.ts";
+import { type AliasRoutes, aliasRoutes, versionsNamed } from "../domain/versions.ts";
 
 /** What can be run: one version of a function, with its configuration in force. */
 export interface Runnable {
@@ -18,13 +19,6 @@ export interface LambdaState {
   name: string;
   reason?: string;
   code?: string;
-}
-
-/** What an alias stands for. */
-export interface AliasTarget {
-  version: string;
-  /** Gets a share of the invocations, 0 to 1. */
-  additional?: { version: string; weight: number };
 }
 
 /** A function as the gateway knows it. */
@@ -47,7 +41,7 @@ export interface FunctionEntry {
   versions: ReadonlyMap<string, Runnable>;
   /** Published versions that cannot be run (yet), by number. */
   pending: ReadonlyMap<string, LambdaState>;
-  aliases: ReadonlyMap<string, AliasTarget>;
+  aliases: ReadonlyMap<string, AliasRoutes>;
   /** Cap and guarantee over all versions. */
   reservedConcurrentExecutions?: number;
 }
@@ -67,8 +61,8 @@ export interface VersionPart {
 export interface AliasPart {
   name: string;
   created: string;
-  /** As declared, and as it was when all that it names was last there. */
-  targets: AliasTarget[];
+  /** As declared, and as it was when all that it names was last there; the first that is complete counts. */
+  targets: { names: string[]; routes: AliasRoutes }[];
 }
 
 /** Key of a function in ownership and tables. */
@@ -123,14 +117,13 @@ export function versionPart({ metadata, spec, status }: Version): VersionPart | 
   };
 }
 
-export function aliasPart({ metadata, spec }: Alias): AliasPart {
-  return { name: spec.name, created: metadata.creationTimestamp ?? "", targets: [aliasTarget(spec)] };
-}
-
-function aliasTarget({ functionVersion, routingConfig }: Pick<Alias["spec"], "functionVersion" | "routingConfig">): AliasTarget {
-  // The resource's own rules allow one.
-  const [additional] = Object.entries(routingConfig?.additionalVersionWeights ?? {});
-  return { version: functionVersion, ...(additional ? { additional: { version: additional[0], weight: Number(additional[1]) } } : {}) };
+export function aliasPart({ metadata, spec, status }: Alias): AliasPart {
+  const targets = [spec, ...(status?.effective ? [status.effective] : [])];
+  return {
+    name: spec.name,
+    created: metadata.creationTimestamp ?? "",
+    targets: targets.map((target) => ({ names: versionsNamed(target), routes: aliasRoutes(target) })),
+  };
 }
 
 /**
@@ -151,14 +144,13 @@ export function functionEntry(
     else runnables.set(version, known?.effective === effective ? known : runnable(fn.uid, version, effective));
   }
   const exists = (version: string) => version === LATEST || runnables.has(version);
-  const targets = new Map<string, AliasTarget>();
-  for (const alias of counting(aliases, ({ name }) => name)) {
+  const named = new Map<string, AliasRoutes>();
+  for (const { name, targets } of counting(aliases, ({ name }) => name)) {
     // One apply may bring an alias before the version that it names.
-    const inForce = alias.targets.find(({ version, additional }) => exists(version) && (!additional || exists(additional.version)));
-    const target = inForce ?? alias.targets[0];
-    if (target) targets.set(alias.name, target);
+    const target = targets.find(({ names }) => names.every(exists)) ?? targets[0];
+    if (target) named.set(name, target.routes);
   }
-  return { ...fn, versions: runnables, pending, aliases: targets };
+  return { ...fn, versions: runnables, pending, aliases: named };
 }
 
 /** Of those with one name the oldest. */
@@ -172,7 +164,7 @@ function counting<T extends { created: string }>(parts: Iterable<T>, nameOf: (pa
 }
 
 function runnable(uid: string, version: string, effective: FunctionEffective): Runnable {
-  return { effective, version, assignmentId: assignmentId({ uid, version, revisionId: effective.revisionId }) };
+  return { effective, version, assignmentId: runnableId({ uid, version, effective }) };
 }
 
 function lambdaState(status: { state?: string; stateReason?: string; stateReasonCode?: string } | undefined): LambdaState {

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Alias, Function as FunctionObject, Version } from "../api/types.generated.ts";
+import { runnableId } from "../domain/effective.ts";
 import { hasVersion, refusalOf, runnableOf, versionOf } from "./function-entry.ts";
 import { FunctionRegistry, trimAlias, trimFunction, trimVersion } from "./function-registry.ts";
 
@@ -43,12 +44,12 @@ test("of two Functions with one name the older counts, and the other when that i
 
 test("listeners hear of changes, and of a deletion as soon as it begins", () => {
   registry.put(fn());
-  registry.put(fn({ status: { state: "Active", effective: { ...effective, revisionId: "r2" } } }));
+  registry.put(fn({ status: { state: "Active", effective: { ...effective, handler: "other" } } }));
   registry.put(fn({ deleting: true }));
   registry.remove(fn());
   expect(told).toEqual([
-    ["team/f", "u1/$LATEST/r1"],
-    ["team/f", "u1/$LATEST/r2"],
+    ["team/f", runnableId({ uid: "u1", version: "$LATEST", effective })],
+    ["team/f", runnableId({ uid: "u1", version: "$LATEST", effective: { ...effective, handler: "other" } })],
     ["team/f", undefined],
   ]);
 });
@@ -75,7 +76,7 @@ test("what is kept of a function is what is needed to run it", () => {
   const kept = trimFunction({ ...fn(), metadata: { ...fn().metadata, annotations: { big: "x" } } });
   expect(JSON.stringify(kept)).not.toMatch(/a lot of text|big/);
   registry.put(kept);
-  expect(registry.find("team", "f")?.runnable?.assignmentId).toBe("u1/$LATEST/r1");
+  expect(registry.find("team", "f")?.runnable?.assignmentId).toBe(runnableId({ uid: "u1", version: "$LATEST", effective }));
 });
 
 /** A Version object; one without a number was not published yet. */
@@ -169,6 +170,18 @@ describe("a function's aliases", () => {
     ]);
     registry.removeAlias(alias("PROD", "1"));
     expect([...found().aliases.keys()]).toEqual(["DEV"]);
+  });
+
+  test("that name a version which is still to come stand for what they stood for before", () => {
+    registry.putAlias({ ...alias("PROD", "3"), status: { effective: { functionVersion: "2" } } });
+    expect(found().aliases.get("PROD")).toEqual({ version: "2" });
+    registry.putVersion(version(3));
+    expect(found().aliases.get("PROD")).toEqual({ version: "3" });
+  });
+
+  test("that have only ever named one that is not there name it", () => {
+    registry.putAlias(alias("PROD", "9"));
+    expect(found().aliases.get("PROD")).toEqual({ version: "9" });
   });
 });
 

@@ -40,9 +40,11 @@ export function trimVersion(object: Version): Version {
 /** What is kept of an Alias object. */
 export function trimAlias(object: Alias): Alias {
   const { functionName, name, functionVersion, routingConfig } = object.spec;
+  const effective = object.status?.effective;
   return {
     ...trimmed(object),
     spec: definedOnly<Alias["spec"]>({ functionName, name, functionVersion, routingConfig }),
+    status: definedOnly({ effective }),
   };
 }
 

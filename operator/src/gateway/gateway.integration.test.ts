@@ -308,7 +308,7 @@ describe("concurrency", () => {
   });
 
   test("a reservation is a limit, with Lambda's reason, and 0 stops the function", async () => {
-    await make("capped", { over: { reservedConcurrentExecutions: 1 } });
+    await make("capped", { spec: { reservedConcurrentExecutions: 1 } });
     const running = invoke("capped", { sleep: 3 });
     await until(async () => ((await podsOf("capped")).length === 1 ? true : undefined), "the first to run");
     expect(await refusal(invoke("capped", {}))).toMatchObject({
@@ -319,7 +319,7 @@ describe("concurrency", () => {
     });
     expect((await running).StatusCode).toBe(200);
     expect((await invoke("capped", {})).StatusCode).toBe(200);
-    await make("stopped", { over: { reservedConcurrentExecutions: 0 } });
+    await make("stopped", { spec: { reservedConcurrentExecutions: 0 } });
     expect(await refusal(invoke("stopped", {}))).toMatchObject({
       status: 429,
       Reason: "ReservedFunctionConcurrentInvocationLimitExceeded",

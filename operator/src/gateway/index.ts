@@ -28,6 +28,7 @@ import { EndpointSliceDirectory, type PeerDirectory } from "./peer-directory.ts"
 import { PeerServer } from "./peer-server.ts";
 import { Peers } from "./peers.ts";
 import { PodWriter } from "./pod-writer.ts";
+import { NO_POOLS } from "./pool-taker.ts";
 import { type Random, systemRandom } from "./random.ts";
 import { RoleSessions } from "./role-sessions.ts";
 import { RoleTokens } from "./role-tokens.ts";
@@ -140,7 +141,11 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       lambdaEndpoint: config.lambdaEndpoint,
       credentialsFor: (environment, serviceAccount) => roles.issue(environment, serviceAccount),
       adopt: (...made) => environments.adopt(...made),
+      pools: NO_POOLS,
+      epoch: () => 0,
+      passFor: () => "none",
     },
+    askPeers: async () => false,
     onTick: (now) => environments.tick(now),
   });
 

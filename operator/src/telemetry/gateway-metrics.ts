@@ -78,6 +78,21 @@ const METRICS = {
     FUNCTION,
   ),
   concurrent: gauge("kappa_concurrent_executions", "Events being processed now. As Lambda's ConcurrentExecutions.", FUNCTION),
+  provisionedExecutions: gauge(
+    "kappa_provisioned_concurrency_executions",
+    "Events being processed now in environments of provisioned concurrency. As Lambda's ProvisionedConcurrentExecutions.",
+    FUNCTION,
+  ),
+  provisionedInvocations: counter(
+    "kappa_provisioned_concurrency_invocations_total",
+    "Invocations that ran in environments of provisioned concurrency. As Lambda's ProvisionedConcurrencyInvocations.",
+    FUNCTION,
+  ),
+  spillover: counter(
+    "kappa_provisioned_concurrency_spillover_invocations_total",
+    "Invocations that ran on demand because all provisioned concurrency was in use. As Lambda's ProvisionedConcurrencySpilloverInvocations.",
+    FUNCTION,
+  ),
   environments: gauge("kappa_environments", "Environments this gateway owns, by state.", ["state"]),
   environmentFailures: counter("kappa_environment_failures_total", "Environments that failed, by reason.", ["reason"]),
   requests: counter("kappa_gateway_requests_total", "Requests on Lambda's API by operation and HTTP status.", ["operation", "status"]),
@@ -100,6 +115,10 @@ export interface FunctionMetrics {
   throttled(): void;
   platformError(): void;
   concurrent(now: number): void;
+  /** An event begins (1) or has ended (-1) in an environment of provisioned concurrency. */
+  provisioned(change: 1 | -1): void;
+  /** An event begins in another environment, because those of provisioned concurrency are in use. */
+  spilledOver(): void;
 }
 
 export interface GatewayMetrics {
@@ -138,6 +157,9 @@ export function createGatewayMetrics(): GatewayMetrics {
   const billed = registerCounter(registry, METRICS.billed);
   const billedTime = registerCounter(registry, METRICS.billedTime);
   const concurrent = registerGauge(registry, METRICS.concurrent);
+  const provisionedExecutions = registerGauge(registry, METRICS.provisionedExecutions);
+  const provisionedInvocations = registerCounter(registry, METRICS.provisionedInvocations);
+  const spillover = registerCounter(registry, METRICS.spillover);
   const initDuration = registerHistogram(registry, METRICS.initDuration);
   const coldStart = registerHistogram(registry, METRICS.coldStart);
   const overhead = registerHistogram(registry, METRICS.overhead).labels();
@@ -193,6 +215,12 @@ export function createGatewayMetrics(): GatewayMetrics {
           child.concurrent.inc(now - last);
           last = now;
         },
+        // Few functions have any, so these have no series until they are used.
+        provisioned(change) {
+          provisionedExecutions.inc(labels, change);
+          if (change === 1) provisionedInvocations.inc(labels);
+        },
+        spilledOver: () => spillover.inc(labels),
       };
       children.set(key, { metrics, label });
       return metrics;

@@ -79,7 +79,9 @@ export interface GatewayProcess extends GatewayAddress {
 export interface FunctionSpec {
   files?: Record<string, TestFile>;
   handler?: string;
+  /** Of the configuration in force. */
   over?: Partial<FunctionEffective>;
+  spec?: Partial<FunctionObject["spec"]>;
   status?: Partial<NonNullable<FunctionObject["status"]>>;
 }
 
@@ -369,11 +371,11 @@ export class World {
   async fn(
     namespace: string,
     name: string,
-    { files = { "app.py": HANDLER }, handler = "app.handler", over = {}, status = {} }: FunctionSpec = {},
+    { files = { "app.py": HANDLER }, handler = "app.handler", over = {}, spec: declared = {}, status = {} }: FunctionSpec = {},
   ): Promise<void> {
     const { bytes, sha256 } = zipOf(files);
     await this.#writer.packages.put(sha256, bytes);
-    const spec = { runtime: "python3.11", handler, code: { inline: "unused" }, description: `revision ${Math.random()}` };
+    const spec = { runtime: "python3.11", handler, code: { inline: "unused" }, description: `revision ${Math.random()}`, ...declared };
     const known = await this.client.get<FunctionObject>(Resources.function, { namespace, name });
     const object = known
       ? await this.client.mergePatch<FunctionObject>(Resources.function, { namespace, name }, { spec })
