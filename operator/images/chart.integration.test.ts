@@ -290,7 +290,14 @@ describe("a real API server", () => {
     ["kappa-controller", ["watch", "endpointslices.discovery.k8s.io", "-n", "team-a"], false],
     ["kappa-controller", ["get", "secrets", "-n", "team-a"], false],
     ["kappa-controller", ["get", "secrets", "-n", NAMESPACE], false],
-    ["kappa-controller", ["create", "pods", "-n", "team-a"], false],
+    ["kappa-controller", ["create", "pods", "-n", "team-a"], true],
+    ["kappa-controller", ["patch", "pods", "-n", "team-a"], false],
+    ["kappa-controller", ["get", "functions.kappa.dev", "-n", "team-a"], true],
+    ["kappa-controller", ["patch", "versions.kappa.dev", "-n", "team-a"], true],
+    ["kappa-controller", ["delete", "versions.kappa.dev", "-n", "team-a"], false],
+    ["kappa-controller", ["patch", "configmaps/kappa-version-numbers-a", "-n", "team-a"], true],
+    ["kappa-controller", ["patch", "configmaps/other", "-n", "team-a"], false],
+    ["kappa-controller", ["create", "configmaps", "-n", "team-a"], false],
     ["kappa-gateway", ["get", "secrets", "-n", NAMESPACE], false],
     ["kappa-gateway", ["get", "secrets", "-n", "team-a"], false],
     ["kappa-gateway", ["create", "pods", "-n", "team-a"], false],
@@ -343,7 +350,7 @@ describe("a real API server", () => {
     expect(await applyAs("kappa-controller", binding)).toBe("");
   });
 
-  test("lets the gateway make and assign environments and no other pod, nor run anything else in them", async () => {
+  test("lets the gateway make and assign environments and no other pod, nor run anything else in them, and the controller make them", async () => {
     expect(
       await applyAs(
         "kappa-controller",
@@ -443,6 +450,10 @@ describe("a real API server", () => {
       "",
     );
     expect(await patchAs("plain", { metadata: { annotations: { "kappa.dev/assignment": "x" } } }, "merge")).toMatch(/environment only/);
+    expect(await createAs("kappa-controller", { ...plain, metadata: { ...plain.metadata, name: "plain-too" } })).toMatch(
+      /environment only/,
+    );
+    expect(await createAs("kappa-controller", { ...pod, metadata: named("declared") })).toBe("");
     for (const who of ["kappa-controller", "kappa-gateway"])
       expect((await run(["delete", "pod", "plain", "-n", "team-a", "--wait=false", asServiceAccount(who)])).stderr).toMatch(/only/);
     expect(

@@ -27,6 +27,22 @@ export const Reason = {
   nameConflict: "NameConflict",
   /** spec asks for something that this version of Kappa does not have yet. */
   notSupported: "NotSupported",
+  /** The Function that spec names does not exist, or the one that this object belonged to is gone. */
+  functionNotFound: "FunctionNotFound",
+  /** A version waits until the last change of its function is in force. */
+  functionNotReady: "FunctionNotReady",
+  /** The function is not what spec.publishIf names. */
+  preconditionFailed: "PreconditionFailed",
+  /** The number of a version cannot be reserved at the moment. It is tried again. */
+  numberUnavailable: "NumberUnavailable",
+  /** Nothing was published: a version with this code and configuration exists. */
+  alreadyPublished: "AlreadyPublished",
+  /** A version that an alias names does not exist. */
+  versionNotFound: "VersionNotFound",
+  /** A version that an alias names cannot be invoked. */
+  versionNotReady: "VersionNotReady",
+  /** An alias leads to versions that can be invoked. */
+  resolved: "Resolved",
 } as const;
 
 /** Lambda's `State`: whether a function can be invoked. */

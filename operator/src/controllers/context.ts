@@ -21,7 +21,7 @@ export interface Cache<T> {
 
 /** What every controller is given. */
 export interface ControllerContext {
-  client: Pick<KubeClient, "get" | "apply" | "delete">;
+  client: Pick<KubeClient, "get" | "apply" | "delete" | "create" | "mergePatch">;
   events: Pick<EventRecorder, "record">;
   metrics: ControllerMetrics;
   clock: Clock;

@@ -1,8 +1,9 @@
 /** The controllers: one process' caches, who leads, and what the leader does. */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Function as LambdaFunction, LayerVersion, Version } from "../api/types.generated.ts";
+import type { Alias, Function as LambdaFunction, LayerVersion, Version } from "../api/types.generated.ts";
 import type { PackageStore, UserBus } from "../bus/index.ts";
+import { functionNameOf } from "../domain/effective.ts";
 import { type KubeClient, type KubeObject, LeaderElector, Reflector, Resources } from "../kube/index.ts";
 import { OperatorShell } from "../kube/operator-shell.ts";
 import { Component, Label, MANAGED_BY } from "../resources/labels.ts";
@@ -10,6 +11,8 @@ import { internetExceptions } from "../resources/network-policies.ts";
 import { clusterAddresses, type EndpointSliceObject, type NodeObject } from "./accounts/cluster-addresses.ts";
 import { accountController } from "./accounts/controller.ts";
 import type { NamespaceObject } from "./accounts/decide.ts";
+import { aliasController } from "./aliases/controller.ts";
+import { CacheIndex, functionKey } from "./cache-index.ts";
 import type { ControllerConfig } from "./config-types.ts";
 import type { Controller, ControllerContext } from "./context.ts";
 import { CodeIntake } from "./functions/code-intake.ts";
@@ -23,6 +26,7 @@ import type { ConditionedObject } from "./kinds/decide.ts";
 import { type PackageInventory, packageSweep } from "./packages/sweep.ts";
 import { podController } from "./pods/controller.ts";
 import type { PodObject } from "./pods/decide.ts";
+import { versionController } from "./versions/controller.ts";
 
 export type { ControllerConfig } from "./config-types.ts";
 
@@ -102,6 +106,7 @@ class ControllerShell extends OperatorShell {
   #deps: ControllerDeps;
   #config: ControllerConfig;
   #caches: Caches;
+  #indexes: Indexes;
   #exceptions: InternetExceptions;
   #urls: UrlSource;
   #scratch: Scratch;
@@ -119,7 +124,7 @@ class ControllerShell extends OperatorShell {
       functions: this.reflector<LambdaFunction>({ resource: Resources.function }),
       versions: this.reflector<Version>({ resource: Resources.version }),
       layerVersions: this.reflector<LayerVersion>({ resource: Resources.layerVersion }),
-      aliases: this.reflector<ConditionedObject>({ resource: Resources.alias }),
+      aliases: this.reflector<Alias>({ resource: Resources.alias }),
       eventSourceMappings: this.reflector<ConditionedObject>({ resource: Resources.eventSourceMapping }),
       vpcs: this.reflector<ConditionedObject>({ resource: Resources.vpc }),
       namespaces: this.reflector<NamespaceObject>({ resource: Resources.namespace }),
@@ -133,6 +138,11 @@ class ControllerShell extends OperatorShell {
         namespace: "default",
         labelSelector: "kubernetes.io/service-name=kubernetes",
       }),
+    };
+    this.#indexes = {
+      functionsByName: new CacheIndex(this.#caches.functions, (fn) => functionKey(fn.metadata.namespace, functionNameOf(fn))),
+      versionsByFunction: new CacheIndex(this.#caches.versions, ofFunction),
+      aliasesByFunction: new CacheIndex(this.#caches.aliases, ofFunction),
     };
     this.#exceptions = new InternetExceptions(this.#caches, config.clusterCidrs);
     this.#scratch = new Scratch(join(tmpdir(), `kappa-packages-${config.instance}`));
@@ -174,7 +184,7 @@ class ControllerShell extends OperatorShell {
     const { client, events, metrics, clock, log, packages, userObjects } = this.#deps;
     const { region, runtimes, workers, namespace, gatewayServiceAccount, network } = this.#config;
     const context: ControllerContext = { client, events, metrics, clock, log };
-    const { functions, versions, layerVersions, namespaces, pods, serviceAccounts, roleBindings, networkPolicies } = this.#caches;
+    const { functions, versions, aliases, layerVersions, namespaces, pods, serviceAccounts, roleBindings, networkPolicies } = this.#caches;
     const intake = new CodeIntake({
       packages,
       userObjects,
@@ -209,6 +219,8 @@ class ControllerShell extends OperatorShell {
         workers,
       }),
       ofFunctions,
+      versionController({ ...context, ...this.#indexes, functions, versions, namespaces, packages, region, runtimes, workers }),
+      aliasController({ ...context, ...this.#indexes, functions, versions, aliases, namespaces, region, workers }),
       podController({ ...context, pods }),
       packageSweep({
         ...context,
@@ -221,8 +233,6 @@ class ControllerShell extends OperatorShell {
       }),
       kindsController(
         [
-          { resource: Resources.version, cache: versions },
-          { resource: Resources.alias, cache: this.#caches.aliases },
           { resource: Resources.eventSourceMapping, cache: this.#caches.eventSourceMappings },
           { resource: Resources.layerVersion, cache: layerVersions },
           { resource: Resources.vpc, cache: this.#caches.vpcs },
@@ -237,7 +247,7 @@ interface Caches {
   functions: Reflector<LambdaFunction>;
   versions: Reflector<Version>;
   layerVersions: Reflector<LayerVersion>;
-  aliases: Reflector<ConditionedObject>;
+  aliases: Reflector<Alias>;
   eventSourceMappings: Reflector<ConditionedObject>;
   vpcs: Reflector<ConditionedObject>;
   namespaces: Reflector<NamespaceObject>;
@@ -248,6 +258,15 @@ interface Caches {
   nodes: Reflector<NodeObject>;
   apiServer: Reflector<EndpointSliceObject>;
 }
+
+/** The caches by what belongs to a function: no reconciliation looks at every object of a kind. */
+interface Indexes {
+  functionsByName: CacheIndex<LambdaFunction>;
+  versionsByFunction: CacheIndex<Version>;
+  aliasesByFunction: CacheIndex<Alias>;
+}
+
+const ofFunction = ({ metadata, spec }: Version | Alias): string => functionKey(metadata.namespace, spec.functionName);
 
 /** What "the internet" leaves out now, told when it changes and not with every heartbeat of a node. */
 class InternetExceptions {

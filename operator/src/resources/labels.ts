@@ -55,5 +55,10 @@ export const FieldManager = {
   accounts: "kappa-accounts",
   functions: "kappa-functions",
   kinds: "kappa-kinds",
+  versions: "kappa-versions",
+  aliases: "kappa-aliases",
+  provisioned: "kappa-provisioned",
+  /** The ConfigMaps that keep the numbers of versions: their existence, not what is in them. */
+  versionNumbers: "kappa-version-numbers",
   gateway: "kappa-gateway",
 } as const;

@@ -34,6 +34,19 @@ export function poolPodName(runtime: string, suffix: string): string {
   return environmentPodName(`pool-${runtime}`, suffix);
 }
 
+/**
+ * `metadata.name` of a version that is published through the API. It ends with the number, so no two functions' versions have one name;
+ * who publishes with kubectl chooses any other.
+ */
+export function versionObjectName(functionName: string, version: number): string {
+  return `${objectName(functionName)}-${version}`;
+}
+
+/** One of the ConfigMaps of an account in which the numbers of versions are kept. */
+export function versionNumbersName(shard: number): string {
+  return `kappa-version-numbers-${shard.toString(16)}`;
+}
+
 function shortened(text: string, hashed: string, length: number): string {
   const hash = createHash("sha256").update(hashed).digest("hex").slice(0, HASH_LENGTH);
   return `${trimHyphens(text.slice(0, length - HASH_LENGTH - 1))}-${hash}`;

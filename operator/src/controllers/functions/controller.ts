@@ -1,12 +1,14 @@
-import type { FunctionStatus, Function as LambdaFunction } from "../../api/types.generated.ts";
+import type { Function as LambdaFunction } from "../../api/types.generated.ts";
 import { functionNameOf } from "../../domain/effective.ts";
 import { KappaError } from "../../domain/errors.ts";
-import { KubeError, type KubeObject, objectKey, parseKey, type ReconcileResult, Resources } from "../../kube/index.ts";
+import { objectKey, parseKey, type ReconcileResult, Resources } from "../../kube/index.ts";
 import { FieldManager } from "../../resources/labels.ts";
+import { accountChanges } from "../accounts/changes.ts";
 import { accountOf, isTerminating, type NamespaceObject } from "../accounts/decide.ts";
-import { isOlder } from "../age.ts";
+import { isOlder, oldest } from "../age.ts";
 import { type Cache, type Controller, type ControllerContext, observedQueue } from "../context.ts";
 import { LastWrites } from "../last-writes.ts";
+import { writeStatus } from "../status.ts";
 import { type CodeSource, codeSource } from "./code.ts";
 import type { CodeIntake } from "./code-intake.ts";
 import type { ConfigMaps } from "./config-maps.ts";
@@ -108,9 +110,7 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
   const byName = new Map<string, Set<string>>();
   const nameKey = (fn: LambdaFunction): string => `${fn.metadata.namespace ?? ""}/${functionNameOf(fn)}`;
   function olderOfSameName(fn: LambdaFunction): LambdaFunction | undefined {
-    return namesakes(fn)
-      .filter((other) => other.metadata.uid !== fn.metadata.uid && isOlder(other, fn))
-      .toSorted((a, b) => (isOlder(a, b) ? -1 : 1))[0];
+    return oldest(namesakes(fn).filter((other) => other.metadata.uid !== fn.metadata.uid && isOlder(other, fn)));
   }
   function namesakes(fn: LambdaFunction): LambdaFunction[] {
     return [...(byName.get(nameKey(fn)) ?? [])].flatMap((key) => {
@@ -121,26 +121,9 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
 
   async function apply(fn: LambdaFunction, { status, notice }: Decision): Promise<void> {
     if (status === undefined) return;
-    const { name, namespace, uid } = fn.metadata;
-    const intent = {
-      apiVersion: fn.apiVersion,
-      kind: fn.kind,
-      // The UID makes this a write to this very object, or none.
-      metadata: { name, ...(namespace === undefined ? {} : { namespace }), ...(uid === undefined ? {} : { uid }) },
-      status,
-    };
-    try {
-      const written = await deps.client.apply<KubeObject & { status: FunctionStatus }>(Resources.function, intent, {
-        fieldManager: FieldManager.functions,
-        subresource: "status",
-      });
-      // What came back is the whole Function.
-      writes.note(fn, written as unknown as LambdaFunction);
-    } catch (error) {
-      // Deleted meanwhile: nothing is left to be said about it.
-      if (error instanceof KubeError && error.notFound) return;
-      throw error;
-    }
+    const written = await writeStatus(deps.client, Resources.function, fn, status, FieldManager.functions);
+    if (written === undefined) return;
+    writes.note(fn, written);
     if (notice) deps.events.record({ regarding: fn, type: notice.type, reason: notice.reason, action: "Reconcile", note: notice.note });
   }
 
@@ -171,12 +154,7 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
     start() {
       subscriptions.push(
         functions.subscribe(onFunction),
-        namespaces.subscribe(({ object, old }) => {
-          const before = accountOf(old);
-          const after = accountOf(namespaces.get(undefined, object.metadata.name));
-          if (before.enabled !== after.enabled || before.accountId !== after.accountId)
-            addAll((fn) => fn.metadata.namespace === object.metadata.name);
-        }),
+        accountChanges(namespaces, (namespace) => addAll((fn) => fn.metadata.namespace === namespace)),
         configMaps.subscribe((namespace, name) =>
           addAll((fn) => fn.metadata.namespace === namespace && fn.spec.code.configMap?.name === name),
         ),

@@ -18,9 +18,7 @@ import { type EffectiveConfiguration, effectiveConfiguration, functionNameOf, ty
 import type { KappaError } from "../../domain/errors.ts";
 import { Label } from "../../resources/labels.ts";
 import { isSame } from "../matches.ts";
-
-/** Longest text of a status' reason, characters (crds/functions.yaml). */
-const MAX_REASON = 1024;
+import { cut, explain, given, lambdaTime, MAX_REASON, type Notice, type Ready } from "../status.ts";
 
 /** What is known about a function besides its code. */
 export interface FunctionView {
@@ -60,13 +58,6 @@ export interface Obstacle {
   failureCode?: string;
 }
 
-/** Something worth telling once: an Event on the Function. */
-export interface Notice {
-  type: "Normal" | "Warning";
-  reason: string;
-  note: string;
-}
-
 /** What is to be done. */
 export interface Decision {
   /** The whole status, when it is not as it should be. */
@@ -78,9 +69,9 @@ export interface Decision {
  * What the schema takes and this version does not carry out although the function relies on it. Running it without would be worse
  * than not running it: a function that asks for a VPC must not find itself in the public placement.
  */
-const UNSERVED: readonly { asked: (spec: LambdaFunction["spec"]) => boolean; message: string }[] = [
+const UNSERVED: readonly { asked: (spec: Served) => boolean; message: string }[] = [
   {
-    asked: ({ code }) => code.image !== undefined,
+    asked: ({ code }) => code?.image !== undefined,
     message:
       "Functions from container images are recorded but not run by this version of Kappa. Give the code as inline, zip, configMap, object or url.",
   },
@@ -101,10 +92,25 @@ const UNSERVED: readonly { asked: (spec: LambdaFunction["spec"]) => boolean; mes
   },
 ];
 
-/** The reason not to look at the code at all, if there is one. */
-export function findObstacle(view: FunctionView): Obstacle | undefined {
-  const { fn, account } = view;
-  const namespace = fn.metadata.namespace ?? "";
+/** What of a Function or Version decides whether this installation can run it. */
+type Served = Pick<LambdaFunction["spec"], "runtime" | "vpcConfig" | "layers" | "runtimeClassName"> & { code?: { image?: string } };
+
+/** Why this installation cannot run something, if it cannot. */
+export function findUnserved(spec: Served, runtimes: readonly string[]): Required<Obstacle> | undefined {
+  const unserved = UNSERVED.find(({ asked }) => asked(spec));
+  if (unserved)
+    return { reason: Reason.notSupported, failureCode: LastUpdateStatusReasonCode.invalidConfiguration, message: unserved.message };
+  if (spec.runtime === undefined || !runtimes.includes(spec.runtime))
+    return {
+      reason: Reason.notSupported,
+      failureCode: LastUpdateStatusReasonCode.invalidRuntime,
+      message: `Runtime ${spec.runtime ?? "(none)"} is not installed. Installed runtimes: ${runtimes.toSorted().join(", ") || "none"}.`,
+    };
+  return undefined;
+}
+
+/** Why nothing in this namespace is worked on, if it is not. */
+export function findAccountObstacle(account: AccountView, namespace: string): Obstacle | undefined {
   if (!account.enabled)
     return {
       reason: Reason.namespaceNotEnabled,
@@ -112,21 +118,20 @@ export function findObstacle(view: FunctionView): Obstacle | undefined {
     };
   if (account.accountId === undefined)
     return { reason: Reason.namespaceNotEnabled, message: `Namespace ${namespace} is being set up as an account; this takes a moment.` };
+  return undefined;
+}
+
+/** The reason not to look at the code at all, if there is one. */
+export function findObstacle(view: FunctionView): Obstacle | undefined {
+  const { fn, account } = view;
+  const obstacle = findAccountObstacle(account, fn.metadata.namespace ?? "");
+  if (obstacle) return obstacle;
   if (view.nameHeldBy !== undefined)
     return {
       reason: Reason.nameConflict,
       message: `Function ${view.nameHeldBy} of this namespace has the name ${functionNameOf(fn)} already. Delete one of the two, or create this one with another spec.functionName.`,
     };
-  const unserved = UNSERVED.find(({ asked }) => asked(fn.spec));
-  if (unserved)
-    return { reason: Reason.notSupported, failureCode: LastUpdateStatusReasonCode.invalidConfiguration, message: unserved.message };
-  if (fn.spec.runtime === undefined || !view.runtimes.includes(fn.spec.runtime))
-    return {
-      reason: Reason.notSupported,
-      failureCode: LastUpdateStatusReasonCode.invalidRuntime,
-      message: `Runtime ${fn.spec.runtime ?? "(none)"} is not installed. Installed runtimes: ${view.runtimes.toSorted().join(", ") || "none"}.`,
-    };
-  return undefined;
+  return findUnserved(fn.spec, view.runtimes);
 }
 
 /** Whether status already says that exactly this spec is in force. */
@@ -169,7 +174,7 @@ export function decideFromCode(view: FunctionView, code: CodeOutcome, clock: { n
 
 /** A status without what every status has: generation, ARN, the Ready condition as a whole. */
 type Verdict = Omit<FunctionStatus, "conditions" | "observedGeneration" | "functionArn"> & {
-  ready: { status: "True" | "False"; reason: string; message: string };
+  ready: Ready;
 };
 
 const notReady = (reason: string, message: string): Pick<Verdict, "ready"> => ({
@@ -267,25 +272,4 @@ function decision(view: FunctionView, verdict: Verdict, clock: { now(): number }
 function noticeOf(ready: Verdict["ready"]): Notice {
   const waiting = ready.reason === Reason.creating || ready.reason === Reason.updating;
   return { type: ready.status === "True" || waiting ? "Normal" : "Warning", reason: ready.reason, note: ready.message };
-}
-
-function explain(error: KappaError): string {
-  const sentence = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`;
-  return `${sentence} ${error.entry.remedy} (${error.code})`;
-}
-
-/** Lambda's format of a time: `2026-01-31T12:00:00.000+0000`. */
-function lambdaTime(epochMs: number): string {
-  return new Date(epochMs).toISOString().replace("Z", "+0000");
-}
-
-function cut(text: string, characters: number): string {
-  return text.length <= characters ? text : `${text.slice(0, characters - 1)}…`;
-}
-
-/** Without the members that are undefined, which `exactOptionalPropertyTypes` tells from absent ones. */
-function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

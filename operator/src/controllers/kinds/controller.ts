@@ -1,8 +1,8 @@
 /** Says of every object of the kinds that are not reconciled yet that they are not. */
-import type { Condition } from "../../api/types.generated.ts";
-import { KubeError, type KubeObject, objectKey, parseKey, type ResourceRef } from "../../kube/index.ts";
+import { objectKey, parseKey, type ResourceRef } from "../../kube/index.ts";
 import { FieldManager } from "../../resources/labels.ts";
 import { type Cache, type Controller, type ControllerContext, observedQueue } from "../context.ts";
+import { writeStatus } from "../status.ts";
 import { type ConditionedObject, decideNotReconciled } from "./decide.ts";
 
 /** One kind and its cache: a Reflector of whatever the kind's own type is. */
@@ -27,18 +27,7 @@ export function kindsController(kinds: readonly KindToReport[], context: Control
     if (kind === undefined || object === undefined) return;
     const conditions = decideNotReconciled(object, clock);
     if (conditions === undefined) return;
-    const { name, namespace, uid } = object.metadata;
-    const intent: KubeObject & { status: { conditions: Condition[] } } = {
-      apiVersion: object.apiVersion,
-      kind: object.kind,
-      metadata: { name, ...(namespace === undefined ? {} : { namespace }), ...(uid === undefined ? {} : { uid }) },
-      status: { conditions },
-    };
-    try {
-      await client.apply(kind.resource, intent, { fieldManager: FieldManager.kinds, subresource: "status" });
-    } catch (error) {
-      if (!(error instanceof KubeError && error.notFound)) throw error;
-    }
+    await writeStatus(client, kind.resource, object, { conditions }, FieldManager.kinds);
   }
 
   return {

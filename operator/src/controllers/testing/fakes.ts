@@ -1,5 +1,5 @@
 /** A cluster in memory for unit tests of controllers: caches that a test feeds, and writes that a test lets fail. */
-import { KubeError, type KubeObject, objectKey, systemClock } from "../../kube/index.ts";
+import { KubeError, type KubeObject, type ObjectRef, objectKey, type ResourceRef, systemClock } from "../../kube/index.ts";
 import { createControllerMetrics } from "../../telemetry/controller-metrics.ts";
 import type { Cache, ControllerContext } from "../context.ts";
 
@@ -45,7 +45,7 @@ export class FakeCache<T extends KubeObject> implements Cache<T> {
 
 /** A write that was asked for. */
 export interface Write {
-  verb: "apply" | "delete";
+  verb: "apply" | "delete" | "create" | "patch";
   kind: string;
   name: string;
   object?: KubeObject;
@@ -60,8 +60,10 @@ export interface FakeContext {
   events: string[];
   /** Decides by its number, from 0, whether a write fails. */
   failWrite: (decide: (index: number) => Error | undefined) => void;
-  /** What became of a successful apply: the object as the API server would answer. */
+  /** What became of a successful apply, creation or patch: the object as the API server would answer. */
   onApply: (object: KubeObject) => KubeObject;
+  /** What the API server has under a kind and name, for those who ask it and not their cache. */
+  onGet: (kind: string, ref: { namespace?: string | undefined; name: string }) => KubeObject | undefined;
 }
 
 export function fakeContext(): FakeContext {
@@ -82,9 +84,26 @@ export function fakeContext(): FakeContext {
       decide = by;
     },
     onApply: (object) => object,
+    onGet: () => undefined,
     context: {
       client: {
-        get: async () => undefined,
+        async get<T extends KubeObject>(resource: ResourceRef, ref: ObjectRef): Promise<T | undefined> {
+          return fake.onGet(resource.kind, ref) as T | undefined;
+        },
+        async create<T extends KubeObject>(_: unknown, object: T): Promise<T> {
+          attempt({ verb: "create", kind: object.kind, name: object.metadata.name, object });
+          return fake.onApply(object) as T;
+        },
+        async mergePatch<T extends KubeObject>(
+          { apiVersion, kind }: ResourceRef,
+          { namespace, name }: ObjectRef,
+          patch: object,
+        ): Promise<T> {
+          const { metadata = {}, ...rest } = patch as { metadata?: object };
+          const object = { apiVersion, kind, metadata: { ...metadata, name, ...(namespace === undefined ? {} : { namespace }) }, ...rest };
+          attempt({ verb: "patch", kind, name, object });
+          return fake.onApply(object) as T;
+        },
         async apply<T extends KubeObject>(_: unknown, object: T): Promise<T> {
           attempt({ verb: "apply", kind: object.kind, name: object.metadata.name, object });
           return fake.onApply(object) as T;
