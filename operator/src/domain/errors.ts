@@ -238,7 +238,23 @@ export class KappaError extends Error {
   }
 }
 
+/** Why a request was not admitted, as Lambda names it (shape ThrottleReason of Lambda's API model). */
+export type ThrottleReason =
+  | "ConcurrentInvocationLimitExceeded"
+  | "FunctionInvocationRateLimitExceeded"
+  | "ReservedFunctionConcurrentInvocationLimitExceeded"
+  | "ReservedFunctionInvocationRateLimitExceeded"
+  | "CallerRateLimitExceeded";
+
+/**
+ * A limit was reached.
+ * @param retryAfterSeconds when it is worth trying again
+ */
+export function throttled(reason: ThrottleReason, retryAfterSeconds = 1): KappaError {
+  return new KappaError("K105", "Rate Exceeded.", { details: { Reason: reason, retryAfterSeconds: String(retryAfterSeconds) } });
+}
+
 /** There is no room for a caller's request now: not its function's limit is reached, but ours for what is held or asked for at once. */
 export function callerThrottled(): KappaError {
-  return new KappaError("K105", "Rate Exceeded.", { details: { Reason: "CallerRateLimitExceeded" } });
+  return throttled("CallerRateLimitExceeded");
 }

@@ -13,6 +13,7 @@ import type { FunctionRegistry } from "./function-registry.ts";
 import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
 import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
 import { listen } from "./long-connections.ts";
+import { MAX_PEER_MESSAGE } from "./peer-messages.ts";
 import { PEER_NAME, PEER_PATH, type Peers } from "./peers.ts";
 import { type StreamedAnswer, streamedAnswer } from "./streamed-answer.ts";
 
@@ -41,8 +42,11 @@ export class PeerServer {
   constructor(options: PeerServerOptions) {
     this.#options = options;
     this.#expected = digest(`Bearer ${options.secret}`);
-    const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 1024, clientTracking: false });
-    sockets.on("headers", (headers) => headers.push(`${PEER_NAME}: ${options.name}`));
+    const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_PEER_MESSAGE, clientTracking: false });
+    sockets.on("headers", (headers) => {
+      const greeting = { [PEER_NAME]: options.name, ...this.#peers?.greeting() };
+      for (const [name, value] of Object.entries(greeting)) headers.push(`${name}: ${value}`);
+    });
     // Kept-alive connections end from the asking side only, so that no request meets a closing one.
     this.#http = createServer(
       { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: 32 * 1024 },

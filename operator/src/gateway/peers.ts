@@ -1,40 +1,35 @@
 import type { IncomingMessage } from "node:http";
-import { Pool } from "undici";
-import { WebSocket } from "ws";
+import type { Pool } from "undici";
+import type { WebSocket } from "ws";
 import type { Member } from "../api/environment-protocol.ts";
 import { owner, rank } from "../domain/rendezvous.ts";
 import type { Clock } from "../kube/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { PeerCandidate, PeerDirectory } from "./peer-directory.ts";
-import { PingSweep } from "./ping-sweep.ts";
+import { PeerCalls, type PeerHandler } from "./peer-calls.ts";
+import type { PeerDirectory } from "./peer-directory.ts";
+import { authority, type Peer, PeerLinks, type Self } from "./peer-links.ts";
+import {
+  type Answer,
+  type Ask,
+  decodePeerMessage,
+  encodePeerMessage,
+  PEER_EPOCH,
+  PEER_STATE,
+  type PeerMessage,
+  type PeerState,
+  type RequestType,
+} from "./peer-messages.ts";
 import type { SuspectNodes } from "./suspect-nodes.ts";
 
-/** Path of the standing connection between two gateways. */
-export const PEER_PATH = "/v1/peer";
-/** Headers by which gateways tell each other who they are. */
-export const PEER_NAME = "x-kappa-peer-name";
-const PEER_HOST = "x-kappa-peer-host";
-const PEER_PORT = "x-kappa-peer-port";
-const AGENT_PORT = "x-kappa-agent-port";
+export { PEER_NAME, PEER_PATH, type Self } from "./peer-links.ts";
 
-const PING_MS = 1_000;
-const SILENT_MS = 3_000;
-const REDIAL_MS = 200;
-const MAX_REDIAL_MS = 2_000;
-const CONNECT_MS = 2_000;
 /** A new gateway waits so long for the others before it believes itself alone. */
 const SETTLE_MS = 3_000;
 /** Gateways that an agent dials at most. */
 const MAX_MEMBERS = 3;
-const LEAVING = "leaving";
-
-/** This gateway, as the others reach it. */
-export interface Self {
-  name: string;
-  host: string;
-  peerPort: number;
-  agentPort: number;
-}
+const ANSWER_MS = 1_000;
+/** An epoch that only agents have told of is waited for so long to be told by a gateway that lives. */
+const HEARSAY_MS = 500;
 
 export interface PeersOptions {
   self: Self;
@@ -45,32 +40,26 @@ export interface PeersOptions {
   log: Logger;
 }
 
-interface Peer {
-  candidate: PeerCandidate;
-  /** Listed in the directory: dialled again and again. */
-  listed: boolean;
-  /** It said that it is going. It owns nothing any more, but finishes what it has. */
-  leaving: boolean;
-  links: Set<WebSocket>;
-  dialling: boolean;
-  failures: number;
-  cancelRedial: (() => void) | undefined;
-  pool: Pool | undefined;
-  poolOrigin: string | undefined;
-}
-
 /**
  * The other gateways, and which of them live: each two keep a connection in each direction, and whoever has none is dead. Says
  * who owns what. Agents hear of the living ones.
+ *
+ * Each gateway numbers its views of who lives: with every change it takes a number, the epoch, that is larger than any it has heard
+ * of, so that of two gateways the one that saw the later change has the larger one.
  */
 export class Peers {
   readonly #options: PeersOptions;
-  readonly #peers = new Map<string, Peer>();
-  readonly #pings: PingSweep;
-  readonly #changed = new Set<() => void>();
-  #alive: string[] = [];
-  #leaving = false;
-  #stopped = false;
+  readonly #links: PeerLinks;
+  readonly #calls: PeerCalls;
+  readonly #changed = new Set<(epoch: number) => void>();
+  readonly #lost = new Set<(name: string) => void>();
+  #alive: readonly string[];
+  #state: PeerState = "joining";
+  #epoch: number;
+  /** Largest epoch that another gateway has said. */
+  #heard = 0;
+  #hearsay = 0;
+  #cancelHearsay: (() => void) | undefined;
   #settled = false;
   /** Listed gateways that have answered, or have not, at least once. */
   readonly #tried = new Set<string>();
@@ -78,15 +67,29 @@ export class Peers {
 
   constructor(options: PeersOptions) {
     this.#options = options;
-    this.#pings = new PingSweep({ clock: options.clock, pingMs: PING_MS, silentMs: SILENT_MS });
-    this.#alive = [options.self.name];
-    options.directory.subscribe(() => this.#listed());
+    const { self, secret, suspects, clock, log, directory } = options;
+    this.#alive = [self.name];
+    this.#epoch = Math.floor(clock.now());
+    this.#calls = new PeerCalls(clock, log);
+    this.#links = new PeerLinks({
+      self,
+      secret,
+      suspects,
+      clock,
+      log,
+      greeting: () => this.greeting(),
+      linked: (peer, epoch) => this.#linked(peer, epoch),
+      unlinked: (peer) => this.#unlinked(peer),
+      message: (peer, data) => this.#message(peer, data),
+      tried: (name) => this.#wasTried(name),
+    });
+    directory.subscribe(() => this.#listed());
   }
 
   /** Begins to look for the others. Resolves when those that are listed have answered, or have had the time to. */
   async start(): Promise<void> {
     const { directory, clock } = this.#options;
-    this.#pings.start();
+    this.#links.start();
     directory.start();
     await directory.synced();
     this.#listed();
@@ -105,6 +108,7 @@ export class Peers {
       done();
     });
     this.#settled = true;
+    if (this.#state === "joining") this.#become("serving");
   }
 
   /** Whether it is known who is there. */
@@ -112,32 +116,45 @@ export class Peers {
     return this.#settled;
   }
 
+  /** Number of this gateway's view of who lives. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Names of the gateways that live, this one included, sorted. */
+  get alive(): readonly string[] {
+    return this.#alive;
+  }
+
+  /** Names of all others that are connected, those included that own nothing yet or any more. */
+  connected(): string[] {
+    return [...this.#links.all()].filter(({ links }) => links.size > 0).map(({ candidate }) => candidate.name);
+  }
+
   /** Gives up what this gateway owns: the others take it over at once. */
   leave(): void {
-    this.#leaving = true;
-    for (const peer of this.#peers.values()) for (const link of peer.links) link.send(LEAVING);
-    this.#update();
+    this.#become("leaving");
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#pings.stop();
+    this.#cancelHearsay?.();
     await this.#options.directory.stop();
-    for (const peer of this.#peers.values()) {
-      peer.cancelRedial?.();
-      for (const link of peer.links) link.terminate();
-      await peer.pool?.destroy();
-    }
+    await this.#links.stop();
   }
 
   /** How many others live. */
   get count(): number {
-    return this.#alive.filter((name) => name !== this.#options.self.name).length;
+    return this.#alive.filter((name) => !this.isSelf(name)).length;
   }
 
-  /** Calls back when other gateways live than before. */
-  subscribe(changed: () => void): void {
+  /** Calls back with the new epoch when other gateways live than before. */
+  subscribe(changed: (epoch: number) => void): void {
     this.#changed.add(changed);
+  }
+
+  /** Calls back when the last connection to a gateway has ended. */
+  onLost(lost: (name: string) => void): void {
+    this.#lost.add(lost);
   }
 
   /** The gateway that owns a key. */
@@ -151,24 +168,7 @@ export class Peers {
 
   /** Connections for requests to a living gateway; absent when it is gone. */
   pool(name: string): Pool | undefined {
-    const peer = this.#peers.get(name);
-    if (!peer || peer.links.size === 0) return undefined;
-    const { host, peerPort } = peer.candidate;
-    const origin = `http://${host.includes(":") ? `[${host}]` : host}:${peerPort}`;
-    if (peer.poolOrigin !== origin) {
-      void peer.pool?.close();
-      // No time limits: an invocation takes as long as it takes, and a peer's death is noticed by its connection.
-      peer.pool = new Pool(origin, {
-        connections: null,
-        pipelining: 1,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        keepAliveTimeout: 60_000,
-        connectTimeout: CONNECT_MS,
-      });
-      peer.poolOrigin = origin;
-    }
-    return peer.pool;
+    return this.#links.pool(name);
   }
 
   /** The gateways that agents of a function should dial: its owner, and those that own it after that one. */
@@ -178,163 +178,122 @@ export class Peers {
       .map((name) => ({ name, address: this.#agentAddress(name) }));
   }
 
-  #agentAddress(name: string): string {
-    const { self } = this.#options;
-    const { host, agentPort } = name === self.name ? self : (this.#peers.get(name)?.candidate ?? self);
-    return `${host.includes(":") ? `[${host}]` : host}:${agentPort}`;
+  /** A gateway that lives, as agents dial it. */
+  member(name: string): Member | undefined {
+    return this.#alive.includes(name) ? { name, address: this.#agentAddress(name) } : undefined;
   }
 
-  /** What a gateway says of itself when it dials. */
-  #headers(): Record<string, string> {
-    const { self, secret } = this.#options;
-    return {
-      authorization: `Bearer ${secret}`,
-      [PEER_NAME]: self.name,
-      [PEER_HOST]: self.host,
-      [PEER_PORT]: String(self.peerPort),
-      [AGENT_PORT]: String(self.agentPort),
-    };
+  /**
+   * An agent knows of an epoch. Where no gateway that lives has said one so large, all of them have started with clocks behind, and
+   * agents would refuse them: then a larger one is taken. What another gateway is about to say itself is left to it, since two that
+   * outbid each other on hearsay would never end.
+   */
+  heard(epoch: number): void {
+    if (epoch <= Math.max(this.#epoch, this.#heard, this.#hearsay)) return;
+    this.#hearsay = epoch;
+    this.#cancelHearsay ??= this.#options.clock.setTimeout(() => {
+      this.#cancelHearsay = undefined;
+      if (this.#hearsay <= Math.max(this.#epoch, this.#heard)) return;
+      this.#heard = this.#hearsay;
+      this.#newEpoch();
+    }, HEARSAY_MS);
+  }
+
+  /** Asks another gateway; {@link PeerCalls.request} says when it fails. */
+  request<T extends RequestType>(name: string, what: T, ask: Ask<T>, timeoutMs = ANSWER_MS): Promise<Answer<T>> {
+    return this.#calls.request(name, what, ask, timeoutMs, (message) => this.#send(name, message));
+  }
+
+  /** Answers what other gateways ask. */
+  onRequest<T extends RequestType>(what: T, handler: PeerHandler<T>): void {
+    this.#calls.handle(what, handler);
+  }
+
+  /**
+   * Asks the other gateways, one after the other, to retire an idle environment.
+   * @param namespace only one of this namespace helps
+   * @returns whether one did
+   */
+  async askRoom(namespace?: string): Promise<boolean> {
+    for (const name of this.#alive) {
+      if (this.isSelf(name)) continue;
+      const answer = await this.request(name, "room", namespace === undefined ? {} : { namespace }).catch(() => undefined);
+      if (answer?.given) return true;
+    }
+    return false;
+  }
+
+  /** What is done when another gateway asks for room: true when an idle environment was retired. */
+  onRoomAsked(giveUp: (namespace?: string) => boolean): void {
+    this.onRequest("room", (_, { namespace }) => ({ given: giveUp(namespace) }));
+  }
+
+  /** How things are here, as headers of a dial and of the answer to one. */
+  greeting(): Record<string, string> {
+    return { [PEER_EPOCH]: String(this.#epoch), [PEER_STATE]: this.#state };
   }
 
   /** Takes a connection that another gateway dialled; it has shown the secret. */
   accept(link: WebSocket, request: IncomingMessage): void {
-    const text = (name: string) => String(request.headers[name] ?? "");
-    const candidate = {
-      name: text(PEER_NAME),
-      host: text(PEER_HOST),
-      peerPort: Number(text(PEER_PORT)),
-      agentPort: Number(text(AGENT_PORT)),
-    };
-    if (candidate.name === "" || candidate.host === "" || !(candidate.peerPort > 0) || !(candidate.agentPort > 0)) {
-      link.close(1008, "a gateway says its name, host and ports");
-      return;
-    }
-    this.#link(this.#peer(candidate), link);
+    this.#links.accept(link, request);
   }
 
-  #peer(candidate: PeerCandidate): Peer {
-    let peer = this.#peers.get(candidate.name);
-    if (!peer) {
-      peer = {
-        candidate,
-        listed: false,
-        leaving: false,
-        links: new Set(),
-        dialling: false,
-        failures: 0,
-        cancelRedial: undefined,
-        pool: undefined,
-        poolOrigin: undefined,
-      };
-      this.#peers.set(candidate.name, peer);
-    }
-    // The directory knows the node as well; a gateway knows its own address best.
-    const { nodeName } = { ...peer.candidate, ...candidate };
-    peer.candidate = { ...candidate, ...(nodeName === undefined ? {} : { nodeName }) };
-    return peer;
+  #agentAddress(name: string): string {
+    const { self } = this.#options;
+    const { host, agentPort } = this.isSelf(name) ? self : (this.#links.get(name)?.candidate ?? self);
+    return authority(host, agentPort);
   }
 
   #listed(): void {
-    if (this.#stopped) return;
-    const { directory, self } = this.#options;
-    const listed = new Set<string>();
-    for (const candidate of directory.candidates()) {
-      if (candidate.name === self.name) continue;
-      listed.add(candidate.name);
-      const peer = this.#peer(candidate);
-      peer.listed = true;
-      if (![...peer.links].some((link) => OUTBOUND.has(link))) this.#dial(peer);
-    }
-    for (const [name, peer] of this.#peers) {
-      if (listed.has(name)) continue;
-      peer.listed = false;
-      peer.cancelRedial?.();
-      this.#forgetIfGone(name, peer);
-    }
+    this.#links.listed(this.#options.directory.candidates());
   }
 
-  #dial(peer: Peer): void {
-    if (peer.dialling || this.#stopped) return;
-    peer.dialling = true;
-    peer.cancelRedial?.();
-    const { host, peerPort, name } = peer.candidate;
-    const link = new WebSocket(`ws://${host.includes(":") ? `[${host}]` : host}:${peerPort}${PEER_PATH}`, {
-      headers: this.#headers(),
-      perMessageDeflate: false,
-      handshakeTimeout: CONNECT_MS,
-      maxPayload: 1024,
-    });
-    let other: string | undefined;
-    link.on("upgrade", (response) => {
-      other = String(response.headers[PEER_NAME] ?? "");
-    });
-    link.on("open", () => {
-      // Addresses are used again: the gateway there may be another by now.
-      if (other !== name) {
-        link.terminate();
-        return;
-      }
-      peer.failures = 0;
-      OUTBOUND.add(link);
-      this.#link(peer, link);
-      this.#wasTried(name);
-    });
-    link.on("error", (err) => {
-      if (peer.failures === 0) this.#options.log.info({ err, peer: name }, "a gateway cannot be reached; trying again");
-    });
-    link.on("close", () => {
-      peer.dialling = false;
-      peer.failures++;
-      this.#wasTried(name);
-      if (!peer.listed) this.#forgetIfGone(name, peer);
-      if (this.#stopped || !peer.listed) return;
-      const pause = Math.min(MAX_REDIAL_MS, REDIAL_MS * 2 ** Math.min(peer.failures - 1, 10));
-      peer.cancelRedial = this.#options.clock.setTimeout(() => this.#dial(peer), pause);
-    });
+  #linked(peer: Peer, epoch: number): void {
+    this.#heard = Math.max(this.#heard, epoch);
+    this.#update();
+    this.#tell(peer);
   }
 
-  #link(peer: Peer, link: WebSocket): void {
-    const { log, suspects } = this.#options;
+  #unlinked(peer: Peer): void {
     const { name } = peer.candidate;
-    let silent = false;
-    const liveness = this.#pings.add(
-      () => link.ping(),
-      () => {
-        silent = true;
-        link.terminate();
-      },
-    );
-    peer.links.add(link);
-    peer.leaving = false;
-    if (this.#leaving) link.send(LEAVING);
-    link.on("error", (err) => log.debug({ err, peer: name }, "a connection to a gateway failed"));
-    link.on("ping", () => liveness.seen());
-    link.on("pong", () => liveness.seen());
-    link.on("message", (data) => {
-      liveness.seen();
-      if (String(data) !== LEAVING) return;
-      peer.leaving = true;
-      this.#update();
-    });
-    link.on("close", () => {
-      liveness.remove();
-      peer.links.delete(link);
-      if (silent) suspects.suspect(peer.candidate.nodeName);
-      if (peer.links.size > 0) return;
-      log.info({ peer: name, silent, leaving: peer.leaving }, "a gateway is gone");
-      // What was sent to it fails now instead of never.
-      void peer.pool?.destroy();
-      peer.pool = undefined;
-      peer.poolOrigin = undefined;
-      this.#update();
-      this.#forgetIfGone(name, peer);
-    });
-    suspects.clear(peer.candidate.nodeName);
+    if (peer.links.size > 0) {
+      // What was said last may have been lost with that connection.
+      this.#tell(peer);
+      return;
+    }
+    this.#calls.lost(name);
+    this.#update();
+    for (const lost of this.#lost) lost(name);
+  }
+
+  #message(peer: Peer, data: string): void {
+    const message = decodePeerMessage(data);
+    if (!message) return;
+    const { name } = peer.candidate;
+    if (message.type !== "view") {
+      this.#calls.receive(name, message, (reply) => this.#send(name, reply));
+      return;
+    }
+    this.#heard = Math.max(this.#heard, message.epoch);
+    peer.state = message.state;
     this.#update();
   }
 
-  #forgetIfGone(name: string, peer: Peer): void {
-    if (!peer.listed && peer.links.size === 0 && !peer.dialling) this.#peers.delete(name);
+  #send(name: string, message: PeerMessage): boolean {
+    return this.#links.send(name, encodePeerMessage(message));
+  }
+
+  #tell(peer: Peer): void {
+    this.#send(peer.candidate.name, { type: "view", epoch: this.#epoch, state: this.#state });
+  }
+
+  #become(state: PeerState): void {
+    this.#state = state;
+    if (!this.#update()) this.#tellAll();
+  }
+
+  #tellAll(): void {
+    for (const peer of this.#links.all()) this.#tell(peer);
   }
 
   #wasTried(name: string): void {
@@ -343,20 +302,28 @@ export class Peers {
   }
 
   #everyoneTried(): boolean {
-    return [...this.#peers].every(([name, peer]) => !peer.listed || this.#tried.has(name));
+    return [...this.#links.all()].every(({ listed, candidate }) => !listed || this.#tried.has(candidate.name));
   }
 
-  #update(): void {
-    const { self, log } = this.#options;
-    const alive = [...this.#peers].filter(([, peer]) => peer.links.size > 0 && !peer.leaving).map(([name]) => name);
-    if (!this.#leaving || alive.length === 0) alive.push(self.name);
+  /** Looks who lives; true when that changed. */
+  #update(): boolean {
+    const alive = [...this.#links.all()]
+      .filter(({ links, state }) => links.size > 0 && state === "serving")
+      .map(({ candidate }) => candidate.name);
+    // Somebody owns everything, and if it is the one that has just come or is going.
+    if (this.#state === "serving" || alive.length === 0) alive.push(this.#options.self.name);
     alive.sort();
-    if (alive.join() === this.#alive.join()) return;
+    if (alive.join() === this.#alive.join()) return false;
     this.#alive = alive;
-    log.info({ gateways: alive }, "the gateways that are alive");
-    for (const changed of this.#changed) changed();
+    this.#newEpoch();
+    return true;
+  }
+
+  #newEpoch(): void {
+    const { clock, log } = this.#options;
+    this.#epoch = Math.max(Math.floor(clock.now()), Math.max(this.#epoch, this.#heard) + 1);
+    log.info({ gateways: this.#alive, epoch: this.#epoch }, "the gateways that are alive");
+    this.#tellAll();
+    for (const changed of this.#changed) changed(this.#epoch);
   }
 }
-
-/** Connections that this gateway dialled. */
-const OUTBOUND = new WeakSet<WebSocket>();

@@ -1,17 +1,22 @@
 import { expect, test } from "vitest";
-import { KappaError } from "../domain/errors.ts";
+import { KappaError, throttled } from "../domain/errors.ts";
 import { errorResponse } from "./error-response.ts";
 
-test("a throttle carries Lambda's type, status and Reason", () => {
-  const error = new KappaError("K105", "Rate Exceeded.", { details: { Reason: "ConcurrentInvocationLimitExceeded" } });
-  const { status, headers, body } = errorResponse(error, "id-1");
+test("a throttle carries Lambda's type, status and Reason, and in a header when to try again", () => {
+  const { status, headers, body } = errorResponse(throttled("ConcurrentInvocationLimitExceeded", 3), "id-1");
   expect(status).toBe(429);
   expect(headers).toMatchObject({
     "x-amzn-errortype": "TooManyRequestsException",
     "x-amzn-requestid": "id-1",
     "x-kappa-error-code": "K105",
+    "retry-after": "3",
   });
   expect(JSON.parse(body)).toEqual({ Type: "User", message: "Rate Exceeded.", Reason: "ConcurrentInvocationLimitExceeded" });
+});
+
+test("every 429 says when to try again, and nothing else does", () => {
+  expect(errorResponse(new KappaError("K105", "Rate Exceeded."), "id").headers["retry-after"]).toBe("1");
+  expect(errorResponse(new KappaError("K106", "no"), "id").headers["retry-after"]).toBeUndefined();
 });
 
 test("a function that does not exist is reported in the member that the model names", () => {

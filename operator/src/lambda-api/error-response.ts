@@ -22,10 +22,12 @@ export function errorResponse(error: unknown, requestId: string): ErrorResponse 
   const known = error instanceof KappaError && error.entry.lambdaType !== undefined ? error : undefined;
   const shown = known ?? new KappaError("K106", "An internal error occurred. Retry the request.");
   const { status = 500, lambdaType = "ServiceException" } = shown.entry;
+  // The model puts retryAfterSeconds into the header Retry-After, and only Type, message and Reason into the body.
+  const { retryAfterSeconds, ...details } = shown.details;
   const body = JSON.stringify({
     Type: status >= 500 ? "Service" : "User",
     [CAPITAL_MESSAGE.has(lambdaType) ? "Message" : "message"]: shown.message,
-    ...shown.details,
+    ...details,
   });
   return {
     status,
@@ -36,6 +38,7 @@ export function errorResponse(error: unknown, requestId: string): ErrorResponse 
       "x-amzn-errortype": lambdaType,
       // Leads from a log or a terminal to the remedy in docs/reference/errors.md.
       "x-kappa-error-code": shown.code,
+      ...(status === 429 ? { "retry-after": String(retryAfterSeconds ?? 1) } : {}),
     },
     body,
   };
