@@ -1,8 +1,8 @@
 /** What `/metrics` counts is what happened. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { applyAndWait, deleteFunctions, eventually, pods, pythonFunction } from "../support/cluster.ts";
+import { applyAndWait, deleteFunctions, pythonFunction } from "../support/cluster.ts";
 import { invoke, lambdaClient } from "../support/lambda.ts";
-import { withPortForward } from "../support/port-forward.ts";
+import { scrape, sumOf } from "../support/metrics.ts";
 
 const name = "e2e-metrics";
 const client = lambdaClient(1);
@@ -16,20 +16,9 @@ beforeAll(() =>
 );
 afterAll(() => deleteFunctions(name));
 
-/** Every sample of one metric, over all pods of a component, summed where the labels match. */
-async function total(component: string, metric: string, labels = ""): Promise<number> {
-  let sum = 0;
-  for (const pod of await pods("kappa-system", `app.kubernetes.io/name=kappa,app.kubernetes.io/component=${component}`)) {
-    if (pod.metadata.deletionTimestamp || pod.status.phase !== "Running") continue;
-    const text = await withPortForward("kappa-system", `pod/${pod.metadata.name}`, 9090, (port) =>
-      eventually("metrics are served", async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()),
-    );
-    for (const line of text.split("\n")) {
-      if (line.startsWith(`${metric}{`) || line.startsWith(`${metric} `)) if (line.includes(labels)) sum += Number(line.split(" ").at(-1));
-    }
-  }
-  return sum;
-}
+/** The samples of one metric, over all pods of a component, summed where the labels match. */
+const total = async (component: string, metric: string, labels = ""): Promise<number> =>
+  [...(await scrape(component)).values()].reduce((sum, text) => sum + sumOf(text, metric, labels), 0);
 
 test("invocations, errors, throttles and billed time are counted as Lambda counts them", async () => {
   const mine = `function="${name}"`;

@@ -1,31 +1,11 @@
 /** Idle functions cost the API server nothing: no write by Kappa's identities but its Leases, by the API server's own audit log. */
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { paths } from "../../cluster/index.ts";
+import { kappaRequests } from "../support/audit.ts";
 import { applyAndWait, deleteFunctions, FULL, pythonFunction } from "../support/cluster.ts";
 
 const COUNT = 100;
 const QUIET_MS = FULL ? 300_000 : 60_000;
 const names = Array.from({ length: COUNT }, (_, i) => `e2e-idle-${i}`);
-
-interface AuditEvent {
-  verb: string;
-  stage: string;
-  requestReceivedTimestamp: string;
-  user: { username: string };
-  objectRef?: { resource?: string; subresource?: string; namespace?: string; name?: string };
-}
-
-function auditEvents(since: number, until: number): AuditEvent[] {
-  const events: AuditEvent[] = [];
-  for (const line of readFileSync(paths().auditLog, "utf8").split("\n")) {
-    if (line === "") continue;
-    const event = JSON.parse(line) as AuditEvent;
-    const at = Date.parse(event.requestReceivedTimestamp);
-    if (event.stage === "ResponseComplete" && at >= since && at <= until) events.push(event);
-  }
-  return events;
-}
 
 beforeAll(() => applyAndWait(...names.map((n) => pythonFunction(n, "def handler(event, context):\n    return event\n"))));
 afterAll(() => deleteFunctions(...names));
@@ -36,9 +16,9 @@ test(`${COUNT} idle functions: in ${QUIET_MS / 1000} s no write by Kappa's ident
   await new Promise((r) => setTimeout(r, 15_000)); // what the functions' creation itself started may finish first
   const since = Date.now();
   await new Promise((r) => setTimeout(r, QUIET_MS));
-  const events = auditEvents(since, Date.now()).filter((e) => e.user.username.startsWith("system:serviceaccount:kappa-system:"));
+  const events = await kappaRequests(since, Date.now());
   const leases = events.filter((e) => e.objectRef?.resource === "leases");
-  const writes = events.filter((e) => !["get", "list", "watch"].includes(e.verb) && e.objectRef?.resource !== "leases");
+  const writes = events.filter((e) => e.writes && e.objectRef?.resource !== "leases");
   // The log is really looked at: the leader renewed its Lease in that time.
   expect(leases.length).toBeGreaterThan(0);
   expect(writes.map((e) => `${e.user.username} ${e.verb} ${e.objectRef?.resource}/${e.objectRef?.name}`)).toEqual([]);

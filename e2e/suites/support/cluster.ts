@@ -84,7 +84,14 @@ async function onNode(node: string, ...command: string[]): Promise<string> {
 }
 
 export interface Pod {
-  metadata: { name: string; namespace: string; uid: string; labels?: Record<string, string>; deletionTimestamp?: string };
+  metadata: {
+    name: string;
+    namespace: string;
+    uid: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+    deletionTimestamp?: string;
+  };
   spec: { nodeName?: string };
   status: {
     phase: string;
@@ -98,8 +105,11 @@ export async function pods(namespace: string, selector: string): Promise<Pod[]> 
   return (await kubectlJson<{ items: Pod[] }>("get", "pods", "-n", namespace, "-l", selector)).items;
 }
 
-export const environmentPods = (functionName: string, namespace = "default"): Promise<Pod[]> =>
-  pods(namespace, `kappa.dev/component=environment,kappa.dev/function=${functionName}`);
+/** The pods of a function. One that came from a pool is told by its annotation, which follows its first event. */
+export const environmentPods = async (functionName: string, namespace = "default"): Promise<Pod[]> =>
+  (await pods(namespace, "kappa.dev/component=environment")).filter(
+    ({ metadata }) => metadata.annotations?.["kappa.dev/function"] === functionName,
+  );
 
 /** Kills the first process of a pod's container with SIGKILL, as a crash of the node's kernel would not even warn it. */
 export async function killPod(pod: Pod): Promise<void> {
@@ -140,6 +150,11 @@ export async function applyAndWait(...functions: object[]): Promise<void> {
   for (const f of functions as { metadata: { name: string } }[]) {
     await kubectl("wait", "--for=condition=Ready", "--timeout=120s", "-n", "default", `function/${f.metadata.name}`);
   }
+}
+
+/** Applies many objects, some hundred in one go. */
+export async function applyMany(objects: readonly object[]): Promise<void> {
+  for (let i = 0; i < objects.length; i += 250) await apply(...objects.slice(i, i + 250));
 }
 
 export const deleteFunctions = (...names: string[]): Promise<string> =>

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { InvokeCommand } from "@aws-sdk/client-lambda";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { applyAndWait, deleteFunctions, environmentPods, eventually, FULL, kubectl, pythonFunction } from "../../support/cluster.ts";
+import { type Gateway, ownerAndOther, withGateways } from "../../support/gateways.ts";
 import { invoke } from "../../support/lambda.ts";
-import { type Gateway, ownerAndOther, withGateways } from "./gateways.ts";
 
 const long = "e2e-limits-long";
 const left = "e2e-limits-left";

@@ -1,8 +1,9 @@
 /** Every gateway by itself, as the Service in front of them never shows: its API on a port of the loopback, and what it counts. */
 import { LambdaClient } from "@aws-sdk/client-lambda";
-import { clusterEnv, eventually, pods } from "../../support/cluster.ts";
-import { invoke } from "../../support/lambda.ts";
-import { withPortForward } from "../../support/port-forward.ts";
+import { clusterEnv, eventually, pods } from "./cluster.ts";
+import { invoke } from "./lambda.ts";
+import { sumOf } from "./metrics.ts";
+import { withPortForward } from "./port-forward.ts";
 
 export interface Gateway {
   pod: string;
@@ -38,7 +39,7 @@ async function reach<T>(names: string[], reached: Gateway[], use: (gateways: Gat
       const gateway = {
         pod: name,
         client: clientOf(api),
-        metric: async (metric: string, ...labels: string[]) => sum(await (await fetch(url)).text(), metric, labels),
+        metric: async (metric: string, ...labels: string[]) => sumOf(await (await fetch(url)).text(), metric, ...labels),
       };
       return await reach(others, [...reached, gateway], use);
     }),
@@ -48,13 +49,6 @@ async function reach<T>(names: string[], reached: Gateway[], use: (gateways: Gat
 function clientOf(port: number): LambdaClient {
   const { AWS_REGION: region = "", AWS_ACCESS_KEY_ID: accessKeyId = "", AWS_SECRET_ACCESS_KEY: secretAccessKey = "" } = clusterEnv();
   return new LambdaClient({ endpoint: `http://127.0.0.1:${port}`, region, credentials: { accessKeyId, secretAccessKey }, maxAttempts: 1 });
-}
-
-function sum(text: string, metric: string, labels: string[]): number {
-  return text
-    .split("\n")
-    .filter((line) => (line.startsWith(`${metric}{`) || line.startsWith(`${metric} `)) && labels.every((label) => line.includes(label)))
-    .reduce((total, line) => total + Number(line.split(" ").at(-1)), 0);
 }
 
 /** Which gateway owns a function and runs its events, and one that has to forward them. Invokes the function once at each. */
