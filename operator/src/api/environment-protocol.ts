@@ -39,6 +39,9 @@ export const STREAM_WINDOW = 1024 * 1024;
 /** Largest streamed response, bytes (Lambda's quota). */
 export const MAX_STREAMED = 200 * 1024 * 1024;
 
+/** Characters of the message in {@link Assigned.initError}. */
+export const MAX_INIT_MESSAGE = 1024;
+
 /** Packages up to so many bytes travel as the body of `assign`: one round trip less. */
 export const INLINE_PACKAGE = 512 * 1024;
 
@@ -171,8 +174,10 @@ export interface RoleToken {
 /** Agent to gateway: the assignment was carried out. The runtime asked for its first event, or failed to, and the next event starts it again. */
 export interface Assigned {
   assignmentId: string;
-  /** Milliseconds from process start to the first `next`, or to the failure. */
+  /** Milliseconds from the runtime's start, or from the order to its zygote, to the first `next` or to the failure. */
   initDurationMs: number;
+  /** Why the runtime did not come to its first `next`: Lambda's error object, its message cut off after {@link MAX_INIT_MESSAGE}. */
+  initError?: { errorType: string; message: string };
 }
 
 /**

@@ -11,7 +11,8 @@ import {
   type RoleToken,
   type StateChange,
 } from "../../../operator/src/api/environment-protocol.ts";
-import { type AssignOutcome, type Caller, Environment, type EnvironmentOptions } from "./environment/environment.ts";
+import { type AssignOutcome, Environment, type EnvironmentOptions } from "./environment/environment.ts";
+import type { Caller } from "./environment/events.ts";
 import type { Connection, ReceivedFrame } from "./gateways/connection.ts";
 import { Gateways } from "./gateways/gateways.ts";
 import { LARGE_EVENT_BYTES, STATE_CHANGE_DELAY_MS } from "./limits.ts";
@@ -54,15 +55,9 @@ export class Agent {
     this.#options = options;
     const { settings, log } = options;
     this.#roleToken = new RoleTokenFiles(settings.roleFolder);
-    const { runtime, runtimeRoot, taskRoot, cgroupRoot, maxFileBytes, inherited } = settings;
     this.#environment = new Environment({
+      ...settings,
       ...options.environment,
-      runtime,
-      runtimeRoot,
-      taskRoot,
-      cgroupRoot,
-      maxFileBytes,
-      inherited,
       onState: (state) => this.#tellLater(state),
       onNote: (message, fields) => log.warn(message, fields),
     });

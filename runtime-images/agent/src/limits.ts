@@ -30,6 +30,9 @@ export const FUNCTION_NICENESS = 19;
 /** Attempts to start a runtime while the processes of the former one hold what a new one needs, and the pause between them. */
 export const SPAWN_RETRY = { attempts: 50, pauseMs: 100 } as const;
 
+/** Starts of a zygote that ends by itself, and the pause between them. */
+export const ZYGOTE_RETRY = { starts: 3, pauseMs: 1_000 } as const;
+
 /** How long what a runtime had already sent before it exited may take to arrive on loopback. */
 export const SETTLE_MS = 250;
 
@@ -69,6 +72,9 @@ export const START_SAMPLE_MS = 10;
 
 /** How often the memory of the whole process tree is looked at while an event runs. */
 export const MEMORY_SAMPLE_MS = 500;
+
+/** How often it is compared with the function's limit where the container's own limit is a higher one. */
+export const MEMORY_GUARD_MS = 100;
 
 /** Most gateways that an agent dials of those it finds by name; a gateway that has accepted it tells which ones to keep to. */
 export const MAX_GATEWAYS = 3;

@@ -16,7 +16,12 @@ async function main(): Promise<void> {
   const output = new ContainerOutput(process.stdout);
   const now = () => new Date();
   const monotonic = () => performance.now();
-  const functionLog = new FunctionLog({ sink: output, now, monotonic });
+  const functionLog = new FunctionLog({
+    sink: output,
+    now,
+    monotonic,
+    onUnowned: (line) => log.warn("the runtime wrote before it had a function", { line }),
+  });
   const pipe = new OutputPipe(settings.tmp, functionLog.push);
   functionLog.attach(pipe);
   const agent = new Agent({

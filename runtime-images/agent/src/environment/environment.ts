@@ -10,62 +10,60 @@
  * same environment, for as long as somebody invokes it.
  */
 import { existsSync } from "node:fs";
-import type {
-  AgentState,
-  Assigned,
-  Assignment,
-  AssignmentFailed,
-  Invoke,
-  Result,
+import {
+  type AgentState,
+  type Assigned,
+  type Assignment,
+  type AssignmentFailed,
+  type Invoke,
+  MAX_INIT_MESSAGE,
 } from "../../../../operator/src/api/environment-protocol.ts";
-import { MAX_STREAMED, STREAM_WINDOW } from "../../../../operator/src/api/environment-protocol.ts";
-import { billedDurationMs, type Failure, type Usage } from "../../../../operator/src/domain/billing.ts";
-import { FREEZE_DELAY_MS, INIT_LIMIT_MS, MEMORY_SAMPLE_MS, SETTLE_MS, START_SAMPLE_MS } from "../limits.ts";
+import { INIT_LIMIT_MS, SETTLE_MS } from "../limits.ts";
 import { describeError } from "../log.ts";
 import type { FunctionLog } from "../logs/function-log.ts";
 import { levelOf } from "../logs/levels.ts";
 import { PlatformRecords } from "../logs/records.ts";
 import { packageFailure } from "../package/package-error.ts";
-import { ResponseStream, type StreamEnd, type StreamSource } from "../runtime-api/response-stream.ts";
 import { RuntimeApi } from "../runtime-api/server.ts";
 import { entrypointProblem, readProgram } from "./entrypoint.ts";
+import { type Caller, Events } from "./events.ts";
 import {
   type Exit,
   errorBody,
+  errorMessageOf,
   exited,
   INVALID_RESPONSE_MODE,
   notStarted,
   type PlatformError,
   RESPONSE_TOO_LARGE,
-  streamTooLarge,
   timedOut,
-  truncated,
 } from "./failures.ts";
-import { toMib } from "./memory.ts";
+import { Freezer } from "./freezer.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import type { Processes } from "./processes.ts";
 import { RuntimeProcess } from "./runtime-process.ts";
-import { isProvided, runtimeVariables } from "./variables.ts";
+import { needsFreshStart } from "./start-variables.ts";
+import { isProvided, type RuntimeInput, runtimeVariables, zygoteVariables } from "./variables.ts";
+import { Zygote } from "./zygote.ts";
 
 type Phase = "down" | "starting" | "ready" | "running" | "finishing" | "stopping" | "failed";
 
 /** How an assignment went. */
 export type AssignOutcome = { assigned: Assigned } | { failed: AssignmentFailed };
 
-/** Whoever waits for an event's answer. */
-export interface Caller {
-  /** Takes a part of a streamed response; the content type comes with the first one. */
-  chunk(bytes: Uint8Array, contentType: string | undefined): void;
-  /** Takes the end of the event. The body is in pieces. */
-  result(result: Result, body: Uint8Array[]): void;
-}
-
 export interface EnvironmentOptions {
   runtime: string;
   runtimeRoot: string;
   taskRoot: string;
+  /** The same folder under a name by which it can be written. */
+  unpackRoot: string;
   cgroupRoot: string;
   /** Largest file that the function may write. */
   maxFileBytes: number;
+  /** Whether the pod is one of a pool, made larger than the function may be. */
+  pooled: boolean;
+  /** Of such a pod, see {@link zygoteVariables}. */
+  poolHeapMb: number;
   /** Variables of the pod that the function sees. */
   inherited: Readonly<Record<string, string>>;
   /** Descriptor that the runtime's stdout and stderr go to. */
@@ -81,90 +79,75 @@ export interface EnvironmentOptions {
   onNote: (message: string, fields: Record<string, unknown>) => void;
 }
 
-interface TakenEvent {
-  invoke: Invoke;
-  payload: Uint8Array;
-  caller: Caller;
-  /** Whether its START was written: after a start of the runtime that it had to wait for. */
-  announced: boolean;
-  /** What it streams from now on is for nobody. */
-  callerLost: boolean;
-  /** Set as soon as the runtime streams its response. */
-  stream: ResponseStream | undefined;
-  /** When its time began, on the monotonic clock; set when it is handed over, or on arrival if the runtime had to be started for it. */
-  startedAt: number | undefined;
-  /** The same as an end in epoch milliseconds. */
-  deadlineMs: number;
-}
-
-/**
- * An event whose answer is known and whose log is not written to its end yet: what the runtime writes until it asks for the next
- * event is still of this one. AWS's client for Java posts an exception first and logs its stack trace afterwards.
- */
-interface AnsweredEvent {
-  requestId: string;
-  usage: Usage;
-  /** Set when the platform ended it. */
-  failure: { error: PlatformError; status: Failure["status"] } | undefined;
-  /** Set when the caller waits for the log. */
-  answer: ((logTail: string | undefined) => void) | undefined;
-}
-
-/** What the function or the platform ended an event with, when it was no success. */
-interface Ending {
-  errorType: string;
-  /** Set when it was the platform. */
-  platform?: PlatformError;
-}
-
 export class Environment {
   readonly #options: EnvironmentOptions;
   readonly #log: FunctionLog;
   readonly #api: RuntimeApi;
+  readonly #events: Events;
+  readonly #freezer: Freezer;
+  readonly #memory: MemoryWatch;
   #apiAddress = "";
   #state: AgentState = "unassigned";
   #phase: Phase = "down";
   #assignment: Assignment | undefined;
+  /** The runtime's. */
+  #variables: Record<string, string> = {};
   #records: PlatformRecords;
+  #zygote: Zygote | undefined;
   #process: RuntimeProcess | undefined;
-  #event: TakenEvent | undefined;
-  /** The event before; there only while the runtime is `finishing`. */
-  #answered: AnsweredEvent | undefined;
   /** Resolves the assignment; there until the first start has succeeded or failed. */
   #assigning: ((outcome: AssignOutcome) => void) | undefined;
   #startedAt = 0;
-  /** Milliseconds of the first start; taken by the first event's report. */
-  #initDurationMs: number | undefined;
+  #initTimer: NodeJS.Timeout | undefined;
   /** Whether the runtime is started again as soon as it has stopped. */
   #restart = false;
-  #frozen = false;
+  #served = false;
   #draining: (() => void) | undefined;
-  #maxMemoryBytes = 0;
-  #initTimer: NodeJS.Timeout | undefined;
-  #deadlineTimer: NodeJS.Timeout | undefined;
-  /** Runs while it is open whether a streamed response broke off because its runtime has ended. */
-  #brokenTimer: NodeJS.Timeout | undefined;
-  #freezeTimer: NodeJS.Timeout | undefined;
-  #memoryTimer: NodeJS.Timeout | undefined;
 
   constructor(options: EnvironmentOptions) {
     this.#options = options;
     this.#log = options.functionLog;
     this.#records = new PlatformRecords("Text", options.now);
+    this.#freezer = new Freezer(options.processes, () => this.#log.catchUp());
+    this.#memory = new MemoryWatch({ processes: options.processes, onOverrun: () => this.#onOverrun() });
+    const events: Events = new Events({
+      log: this.#log,
+      now: options.now,
+      monotonic: options.monotonic,
+      maxMemoryMb: (first) => this.#memory.maxMb(this.#assignment?.memorySize ?? 0, first),
+      onAnswer: () => this.#onAnswer(),
+      onDeadline: () => this.#onDeadline(),
+      reusable: () => this.#phase !== "failed" && this.#draining === undefined,
+      onComplete: () => this.#memory.rest(),
+      onIdle: () => this.#onIdle(),
+    });
+    this.#events = events;
     this.#api = new RuntimeApi({
       ready: () => this.#onReady(),
-      response: (body) => this.#onResponse(body),
-      stream: (source) => this.#onStream(source),
-      error: (errorType, body) => this.#onResponse(body, { errorType }),
-      invalidMode: () => this.#onPlatformError(INVALID_RESPONSE_MODE),
-      tooLarge: () => this.#onPlatformError(RESPONSE_TOO_LARGE),
+      response: (body) => events.respond(body),
+      stream: (source) => events.stream(source),
+      error: (errorType, body) => events.respond(body, { errorType }),
+      invalidMode: () => events.fail(INVALID_RESPONSE_MODE),
+      tooLarge: () => events.fail(RESPONSE_TOO_LARGE),
       initError: (errorType, body) => this.#onInitFailed(errorType, body),
     });
   }
 
-  /** Opens the Runtime API. */
+  /** Opens the Runtime API and, in a pool, starts what can be started without a function. */
   async listen(port: number): Promise<void> {
     this.#apiAddress = await this.#api.listen(port);
+    const { pooled, poolHeapMb, unpackRoot, onNote } = this.#options;
+    if (!pooled || !Zygote.exists(this.#options.runtimeRoot)) return;
+    this.#state = "warming";
+    this.#zygote = new Zygote({
+      ...this.#options,
+      variables: zygoteVariables(this.#runtimeInput, poolHeapMb),
+      codeRoot: unpackRoot,
+      onSettled: () => {
+        if (this.#state === "warming") this.#setState("unassigned");
+      },
+      onNote,
+    });
   }
 
   get state(): AgentState {
@@ -175,6 +158,11 @@ export class Environment {
     return this.#assignment;
   }
 
+  /** Whether it has ever been able to take an event. */
+  get served(): boolean {
+    return this.#served;
+  }
+
   /** Takes an assignment. To be called once; {@link Environment.begin} carries it out. */
   accept(assignment: Assignment): void {
     this.#assignment = assignment;
@@ -182,6 +170,14 @@ export class Environment {
     const { format, applicationLevel, systemLevel } = assignment.logging;
     this.#records = new PlatformRecords(format, this.#options.now, levelOf(systemLevel));
     this.#log.configure(format, this.#records, levelOf(applicationLevel));
+    this.#events.configure({ assignment, records: this.#records });
+    if (this.#options.pooled) this.#memory.enforce(assignment.memorySize * 1024 * 1024);
+    this.#variables = runtimeVariables({ ...this.#runtimeInput, assignment });
+    this.#zygote?.clear();
+    if (this.#zygote && needsFreshStart(this.#zygote.variables, this.#variables)) {
+      this.#zygote.end();
+      this.#zygote = undefined;
+    }
   }
 
   /**
@@ -195,6 +191,7 @@ export class Environment {
       await preparePackage();
     } catch (error) {
       this.#phase = "failed";
+      this.#zygote?.end();
       this.#options.onNote("the package could not be put in place", { error: describeError(error) });
       const { errorType, message } = packageFailure(error);
       this.#settleAssignment({ failed: { assignmentId: this.#assignmentId, kind: "package", errorType, message } });
@@ -210,56 +207,53 @@ export class Environment {
    * @returns false when it cannot: nothing is assigned yet, another event is running, or the environment is done for
    */
   invoke(invoke: Invoke, payload: Uint8Array, caller: Caller): boolean {
-    const occupied = this.#event || this.#answered?.answer || this.#assigning || this.#draining;
+    const occupied = this.#events.occupied || this.#assigning || this.#draining;
     if (occupied || this.#assignment === undefined || this.#phase === "failed") return false;
-    if (this.#state === "failed" || this.#state === "unassigned") return false;
-    this.#event = { invoke, payload, caller, announced: false, callerLost: false, stream: undefined, startedAt: undefined, deadlineMs: 0 };
+    this.#events.take(invoke, payload, caller);
     this.#setState("busy");
-    if (!this.#answered) this.#log.beginEvent(invoke.requestId, invoke.logTail);
     switch (this.#phase) {
       case "ready":
         // A runtime that has ended, while its last words are still read, takes nothing.
-        if (this.#process) this.#handOver(this.#event);
+        if (this.#process) this.#handOver();
         break;
       case "down":
-        this.#beginTime(this.#event);
+        this.#events.beginTime();
         this.#start();
         break;
       case "starting":
       case "stopping":
         // From here on the event's own limit holds, and the start counts as part of it.
         clearTimeout(this.#initTimer);
-        this.#beginTime(this.#event);
+        this.#events.beginTime();
     }
     return true;
   }
 
-  /** The caller has taken so many bytes of the streamed response. Of an event that is over it means nothing. */
+  /** The caller has taken so many bytes of the streamed response. */
   credit(requestId: string, bytes: number): void {
-    if (this.#event?.invoke.requestId === requestId) this.#event.stream?.credit(bytes);
+    this.#events.credit(requestId, bytes);
   }
 
-  /** The caller is gone: the event goes on, and what it streams is dropped. */
+  /** The caller is gone. */
   callerLost(requestId: string): void {
-    const event = this.#event;
-    if (event?.invoke.requestId !== requestId) return;
-    event.callerLost = true;
-    event.stream?.discard();
+    this.#events.callerLost(requestId);
   }
 
   /** Takes no further event; resolves when the running one was answered and the runtime is killed. */
   async drain(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#draining = resolve;
-    if (this.#event === undefined && this.#answered?.answer === undefined) resolve();
+    if (!this.#events.occupied) resolve();
     await promise;
-    const timers = [this.#initTimer, this.#deadlineTimer, this.#brokenTimer, this.#freezeTimer, this.#memoryTimer];
-    for (const timer of timers) clearTimeout(timer);
+    clearTimeout(this.#initTimer);
+    this.#events.stopTimers();
+    this.#memory.rest();
     this.#phase = "failed";
+    this.#zygote?.end();
     this.#process?.cancel();
     this.#log.catchUp();
-    this.#close();
-    this.#killProcesses();
+    this.#events.close();
+    this.#freezer.kill();
     this.#api.close();
   }
 
@@ -267,42 +261,43 @@ export class Environment {
     return this.#assignment?.assignmentId ?? "";
   }
 
+  get #runtimeInput(): RuntimeInput {
+    return { ...this.#options, runtimeApi: this.#apiAddress };
+  }
+
   // --- the runtime's life ---
 
   #start(): void {
     const assignment = this.#assignment;
     if (assignment === undefined || this.#draining) return;
-    const { runtime, runtimeRoot, taskRoot, cgroupRoot, maxFileBytes, outputFd, inherited } = this.#options;
+    const { runtime, runtimeRoot, taskRoot, onNote } = this.#options;
     this.#phase = "starting";
     this.#startedAt = this.#options.monotonic();
-    // The one that overran is gone, and its memory with it.
-    if (this.#maxMemoryBytes === Number.POSITIVE_INFINITY) this.#maxMemoryBytes = 0;
     this.#api.reset();
     const problem = isProvided(runtime) ? providedProblem(taskRoot) : undefined;
     if (problem !== undefined) {
       this.#onNotStarted(problem);
       return;
     }
+    const running = this.#zygote?.order(this.#variables);
+    // Any other start is one from the beginning.
+    this.#zygote = undefined;
     const started: RuntimeProcess = new RuntimeProcess({
-      runtimeRoot,
-      taskRoot,
-      cgroupRoot,
-      maxFileBytes,
-      outputFd,
-      variables: runtimeVariables({ assignment, runtime, runtimeApi: this.#apiAddress, taskRoot, runtimeRoot, inherited }),
+      ...this.#options,
+      variables: this.#variables,
+      running,
       onExit: (exit) => void this.#onExit(started, exit),
       onStartError: (error) => {
-        this.#options.onNote("the runtime could not be started", { error: error.message });
+        onNote("the runtime could not be started", { error: error.message });
         this.#process = undefined;
         this.#onNotStarted(`fork/exec ${runtimeRoot}/bootstrap: ${"code" in error ? error.code : error.message}`);
       },
     });
     this.#process = started;
-    // A process that has ended no longer says what it used.
-    clearInterval(this.#memoryTimer);
-    this.#memoryTimer = setInterval(() => this.#noteMemory(), START_SAMPLE_MS);
+    this.#memory.starting(() => started.memory);
     clearTimeout(this.#initTimer);
-    if (this.#event === undefined) this.#initTimer = setTimeout(() => this.#onInitTimeout(), INIT_LIMIT_MS[assignment.initializationType]);
+    if (this.#events.current === undefined)
+      this.#initTimer = setTimeout(() => this.#onInitTimeout(), INIT_LIMIT_MS[assignment.initializationType]);
   }
 
   /** Kills everything. The runtime's end is noticed by {@link Environment.#onExit}, which goes on from there. */
@@ -310,35 +305,33 @@ export class Environment {
     this.#restart = restart;
     this.#phase = "stopping";
     clearTimeout(this.#initTimer);
-    clearInterval(this.#memoryTimer);
-    this.#noteMemory();
-    this.#killProcesses();
+    this.#memory.rest();
+    this.#memory.note();
+    this.#freezer.kill();
     this.#log.catchUp();
-    this.#close();
+    this.#events.close();
     this.#api.reset();
     if (this.#process?.cancel()) this.#process = undefined;
     if (this.#process === undefined) this.#stopped();
   }
 
   #stopped(): void {
-    if (this.#restart || this.#event) this.#start();
+    if (this.#restart || this.#events.current) this.#start();
     else this.#phase = "down";
   }
 
   async #onExit(process: RuntimeProcess, exit: Exit): Promise<void> {
     if (process !== this.#process) return;
-    // What was sampled of it; of an overrun the kernel knows that it was all there is.
-    this.#noteMemory(false);
-    if (exit.outOfMemory) this.#maxMemoryBytes = Number.POSITIVE_INFINITY;
+    this.#memory.ended(exit.outOfMemory);
     this.#process = undefined;
-    clearTimeout(this.#brokenTimer);
+    this.#events.runtimeEnded();
     if (this.#phase === "failed") return;
     if (this.#phase === "stopping") {
       this.#stopped();
       return;
     }
     // What it left behind must not live on beside its successor.
-    this.#killProcesses();
+    this.#freezer.kill();
     // It may have answered just before it ended; that is still on its way.
     if (this.#phase === "running" || this.#phase === "starting") await this.#api.settled(SETTLE_MS);
     if (this.#process !== undefined) return;
@@ -346,41 +339,52 @@ export class Environment {
     this.#api.reset();
     switch (this.#phase) {
       case "starting": {
-        const failure = exited(this.#event?.invoke.requestId, exit);
+        const failure = exited(this.#events.current?.invoke.requestId, exit);
         this.#onInitFailed(failure.errorType, [errorBody(failure)], failure);
         break;
       }
       case "running": {
-        const event = this.#event;
+        const event = this.#events.current;
         if (event === undefined) return;
         const failure = exited(event.invoke.requestId, exit);
-        this.#complete(event, [errorBody(failure)], { errorType: failure.errorType, platform: failure });
+        this.#events.end(event, [errorBody(failure)], { errorType: failure.errorType, platform: failure });
         this.#start();
         break;
       }
       case "finishing":
-        clearTimeout(this.#deadlineTimer);
-        this.#close();
+        this.#events.stopTime();
+        this.#events.close();
         this.#options.onNote("the runtime ended after it had answered; it is started again", { ...exit });
-        if (this.#event) this.#beginTime(this.#event);
+        this.#events.beginTime();
         this.#start();
         break;
       case "ready":
         // Not started again at once: one that always ends here would never stop being started.
         this.#options.onNote("the runtime ended while it waited for an event; the next event starts it again", { ...exit });
         this.#phase = "down";
-        if (this.#event) {
-          this.#beginTime(this.#event);
+        if (this.#events.current) {
+          this.#events.beginTime();
           this.#start();
         }
     }
+  }
+
+  /** As the kernel does in a container of the function's own size. */
+  #onOverrun(): void {
+    if (this.#process === undefined) return;
+    this.#options.onNote("the function uses more memory than it has; its processes are killed", {
+      memorySizeMb: this.#assignment?.memorySize,
+    });
+    this.#process.overran();
+    this.#freezer.kill();
   }
 
   #onInitTimeout(): void {
     const durationMs = this.#options.monotonic() - this.#startedAt;
     this.#kill(false);
     this.#log.platform(this.#records.initReport(durationMs, "init", { status: "timeout" }));
-    this.#settleAssignment({ assigned: { assignmentId: this.#assignmentId, initDurationMs: durationMs } });
+    const { errorType, message } = timedOut(undefined, Math.round(durationMs / 1000));
+    this.#settleInit(durationMs, { errorType, message });
     this.#setState("assigned");
   }
 
@@ -392,19 +396,23 @@ export class Environment {
     if (this.#phase !== "starting") return;
     const durationMs = this.#options.monotonic() - this.#startedAt;
     clearTimeout(this.#initTimer);
-    const event = this.#event;
     // Not started again before somebody asks for it: one that always fails would never stop being started.
-    this.#event = undefined;
+    const event = this.#events.withdraw();
     this.#kill(false);
     this.#log.platform(this.#records.initReport(durationMs, event ? "invoke" : "init", { status: "error", errorType }));
-    this.#settleAssignment({ assigned: { assignmentId: this.#assignmentId, initDurationMs: durationMs } });
-    if (event) this.#complete(event, body, platform ? { errorType, platform } : { errorType });
+    this.#settleInit(durationMs, { errorType, message: errorMessageOf(body).slice(0, MAX_INIT_MESSAGE) });
+    if (event) this.#events.end(event, body, platform ? { errorType, platform } : { errorType });
     else this.#setState("assigned");
   }
 
   #onNotStarted(reason: string): void {
-    const failure = notStarted(this.#event?.invoke.requestId, reason);
+    const failure = notStarted(this.#events.current?.invoke.requestId, reason);
     this.#onInitFailed(failure.errorType, [errorBody(failure)], failure);
+  }
+
+  /** @param initError absent when the runtime has come to its first event */
+  #settleInit(initDurationMs: number, initError?: Assigned["initError"]): void {
+    this.#settleAssignment({ assigned: { assignmentId: this.#assignmentId, initDurationMs, ...(initError && { initError }) } });
   }
 
   #settleAssignment(outcome: AssignOutcome): void {
@@ -412,226 +420,73 @@ export class Environment {
     this.#assigning = undefined;
   }
 
-  // --- an event's life ---
-
+  /** The runtime asks for an event. */
   #onReady(): void {
     if (this.#phase === "starting") {
+      this.#served = true;
       clearTimeout(this.#initTimer);
-      clearInterval(this.#memoryTimer);
+      this.#memory.rest();
       // What is known of a runtime that an event then ends.
-      this.#noteMemory();
+      this.#memory.note();
       const durationMs = this.#options.monotonic() - this.#startedAt;
       if (this.#assigning) {
-        this.#initDurationMs = durationMs;
-        this.#settleAssignment({ assigned: { assignmentId: this.#assignmentId, initDurationMs: durationMs } });
+        this.#events.started(durationMs);
+        this.#settleInit(durationMs);
         this.#setState("assigned");
       }
     } else {
       // It goes on after a response that broke off.
-      if (this.#phase === "running" && this.#event?.stream) this.#onTruncated();
+      if (this.#phase === "running") this.#events.truncated();
       if (this.#phase !== "finishing") return;
-      clearTimeout(this.#deadlineTimer);
-      this.#close();
+      this.#events.stopTime();
+      this.#events.close();
     }
     this.#phase = "ready";
-    if (this.#event) this.#handOver(this.#event);
-    else this.#freezeTimer = setTimeout(() => this.#freeze(), FREEZE_DELAY_MS);
+    if (this.#events.current) this.#handOver();
+    else this.#freezer.later();
   }
 
-  #handOver(event: TakenEvent): void {
-    clearTimeout(this.#freezeTimer);
-    if (event.startedAt === undefined) this.#beginTime(event);
-    this.#announce(event);
+  #handOver(): void {
+    const event = this.#events.current;
+    if (event === undefined) return;
+    const delivered = this.#events.handOver(event);
     this.#phase = "running";
-    const { requestId, invokedFunctionArn, traceId, clientContext, cognitoIdentity } = event.invoke;
-    this.#api.deliver({
-      requestId,
-      invokedFunctionArn,
-      deadlineMs: event.deadlineMs,
-      payload: event.payload,
-      ...(traceId === undefined ? {} : { traceId }),
-      ...(clientContext === undefined ? {} : { clientContext }),
-      ...(cognitoIdentity === undefined ? {} : { cognitoIdentity }),
-    });
+    this.#api.deliver(delivered);
     // After the event was sent, so that the runtime wakes up once and finds it.
-    this.#stayAwake();
-    this.#memoryTimer = setInterval(() => this.#process?.memory?.sample(), MEMORY_SAMPLE_MS);
+    this.#freezer.awake();
+    this.#memory.running();
   }
 
-  #announce(event: TakenEvent): void {
-    if (event.announced) return;
-    event.announced = true;
-    this.#log.platform(this.#records.start(event.invoke.requestId, this.#assignment?.version ?? ""));
-  }
-
-  #beginTime(event: TakenEvent): void {
-    const limitMs = (this.#assignment?.timeout ?? 0) * 1000;
-    event.startedAt = this.#options.monotonic();
-    event.deadlineMs = this.#options.now().getTime() + limitMs;
-    clearTimeout(this.#deadlineTimer);
-    this.#deadlineTimer = setTimeout(() => this.#onDeadline(), limitMs);
-  }
-
-  #onResponse(body: Uint8Array[], ending?: Ending): void {
-    const event = this.#event;
-    if (this.#phase !== "running" || event === undefined) return;
+  #onAnswer(): boolean {
+    if (this.#phase !== "running") return false;
     this.#phase = "finishing";
-    this.#complete(event, body, ending);
-  }
-
-  /** Ends the event with the platform's own error. */
-  #onPlatformError(error: PlatformError): void {
-    this.#onResponse([errorBody(error)], { errorType: error.errorType, platform: error });
-  }
-
-  #onStream(source: StreamSource): ResponseStream {
-    const event = this.#event;
-    const stream: ResponseStream = new ResponseStream({
-      source,
-      window: STREAM_WINDOW,
-      max: MAX_STREAMED,
-      send: (bytes, first) => event?.caller.chunk(bytes, first ? source.contentType : undefined),
-      onEnd: (end) => this.#onStreamEnd(end),
-    });
-    if (event) event.stream = stream;
-    if (!event || event.callerLost) stream.discard();
-    return stream;
-  }
-
-  #onStreamEnd(end: StreamEnd): void {
-    switch (end.how) {
-      case "complete":
-        this.#onResponse([]);
-        break;
-      case "tooLarge":
-        this.#onPlatformError(streamTooLarge(MAX_STREAMED));
-        break;
-      case "error":
-        this.#onResponse([end.body ?? errorBody({ errorType: end.errorType, message: "" })], { errorType: end.errorType });
-        break;
-      case "broken":
-        // The runtime has ended, most often; its end says more.
-        this.#brokenTimer = setTimeout(() => this.#onTruncated(), SETTLE_MS);
-    }
-  }
-
-  #onTruncated(): void {
-    if (this.#event) this.#onPlatformError(truncated(this.#event.invoke.requestId));
+    return true;
   }
 
   #onDeadline(): void {
-    const event = this.#event;
-    const timeout = this.#assignment?.timeout ?? 0;
-    if (event === undefined || event.startedAt === undefined) {
+    const event = this.#events.current;
+    if (event?.startedAt === undefined) {
       // Answered, but the runtime never asked for the next event.
       this.#options.onNote("the runtime did not ask for the next event before its time limit; it is started again", {});
       this.#kill(true);
-      if (event) this.#beginTime(event);
+      this.#events.beginTime();
       return;
     }
-    const failure = timedOut(event.invoke.requestId, timeout);
+    const failure = timedOut(event.invoke.requestId, this.#assignment?.timeout ?? 0);
     const initDurationMs = this.#phase === "starting" ? this.#options.monotonic() - this.#startedAt : undefined;
     // Ended before it is answered: nothing of it runs on beside the next event, nor writes to its log.
-    const ending = { errorType: failure.errorType, platform: failure };
     if (this.#phase !== "stopping") {
       // No longer waiting for a runtime, so that the next start has the limit of a start.
-      this.#event = undefined;
+      this.#events.withdraw();
       this.#kill(true);
     }
     if (initDurationMs !== undefined) this.#log.platform(this.#records.initReport(initDurationMs, "invoke", { status: "timeout" }));
-    this.#complete(event, [errorBody(failure)], ending);
+    this.#events.end(event, [errorBody(failure)], { errorType: failure.errorType, platform: failure });
   }
 
-  #complete(event: TakenEvent, body: Uint8Array[], ending?: Ending): void {
-    const { invoke, caller, stream } = event;
-    clearTimeout(this.#brokenTimer);
-    stream?.abort();
-    this.#announce(event);
-    const timeout = ending?.errorType === "Sandbox.Timedout" && ending.platform !== undefined;
-    const limitMs = (this.#assignment?.timeout ?? 0) * 1000;
-    const usage: Usage = {
-      durationMs: timeout ? limitMs : this.#options.monotonic() - (event.startedAt ?? this.#startedAt),
-      ...(this.#initDurationMs === undefined ? {} : { initDurationMs: this.#initDurationMs }),
-      memorySizeMb: this.#assignment?.memorySize ?? 0,
-      maxMemoryMb: this.#maxMemoryMb(),
-    };
-    this.#initDurationMs = undefined;
-    this.#event = undefined;
-    clearInterval(this.#memoryTimer);
-    // After an answer it goes on until the runtime asks for the next event.
-    if (this.#phase !== "finishing") clearTimeout(this.#deadlineTimer);
-    const result: Result = {
-      requestId: invoke.requestId,
-      ...(ending ? { functionError: "Unhandled", errorType: ending.errorType } : {}),
-      billedMs: billedDurationMs(usage),
-      ...(stream?.started ? { streamed: true } : {}),
-      reusable: this.#phase !== "failed" && this.#draining === undefined,
-      ...resultUsage(usage),
-    };
-    // A caller that does not want the log does not wait for it.
-    if (!invoke.logTail) caller.result(result, body);
-    this.#answered = {
-      requestId: invoke.requestId,
-      usage,
-      failure: ending?.platform && { error: ending.platform, status: timeout ? "timeout" : "error" },
-      answer: invoke.logTail ? (logTail) => caller.result(logTail === undefined ? result : { ...result, logTail }, body) : undefined,
-    };
-    if (this.#phase !== "finishing") this.#close();
-    else if (!invoke.logTail) this.#onAnswered();
-  }
-
-  /** Ends the log of the event that was answered, if there is one, and begins that of the event that has come meanwhile. */
-  #close(): void {
-    const answered = this.#answered;
-    if (answered === undefined) return;
-    this.#answered = undefined;
-    const { requestId, usage, failure, answer } = answered;
-    this.#log.catchUp();
-    if (failure) this.#log.platform(this.#records.failure(requestId, failure.error.errorType, failure.error.message));
-    this.#log.platform(this.#records.report(requestId, usage, failure && { status: failure.status, errorType: failure.error.errorType }));
-    const logTail = this.#log.takeTail();
-    answer?.(logTail);
-    if (this.#event) this.#log.beginEvent(this.#event.invoke.requestId, this.#event.invoke.logTail);
-    else this.#onAnswered();
-  }
-
-  #onAnswered(): void {
+  #onIdle(): void {
     if (this.#phase !== "failed") this.#setState("assigned");
     this.#draining?.();
-  }
-
-  // --- freeze and memory ---
-
-  #freeze(): void {
-    if (this.#phase !== "ready" || this.#event) return;
-    this.#log.catchUp();
-    this.#frozen = true;
-    this.#options.processes.signal("SIGSTOP");
-  }
-
-  #stayAwake(): void {
-    clearTimeout(this.#freezeTimer);
-    if (!this.#frozen) return;
-    this.#frozen = false;
-    this.#options.processes.signal("SIGCONT");
-  }
-
-  /** Those that are stopped die without running again. */
-  #killProcesses(): void {
-    clearTimeout(this.#freezeTimer);
-    this.#frozen = false;
-    this.#options.processes.signal("SIGKILL");
-  }
-
-  #noteMemory(fresh = true): void {
-    this.#maxMemoryBytes = Math.max(this.#maxMemoryBytes, this.#process?.memory?.peak(fresh) ?? 0);
-  }
-
-  /** Never more than the function has: the agent's allowance is not the function's. */
-  #maxMemoryMb(): number {
-    // Of the first event in any case: it is the one that people look at to choose a size.
-    this.#noteMemory(this.#initDurationMs !== undefined);
-    return Math.min(toMib(this.#maxMemoryBytes), this.#assignment?.memorySize ?? 0);
   }
 
   #setState(state: AgentState): void {
@@ -644,9 +499,4 @@ export class Environment {
 /** Why a function of a provided runtime cannot be started, if that is so (guide, "OS-only runtimes"). */
 function providedProblem(taskRoot: string): string | undefined {
   return entrypointProblem([readProgram(`${taskRoot}/bootstrap`), readProgram("/opt/bootstrap")], process.arch, existsSync);
-}
-
-function resultUsage(usage: Usage): Pick<Result, "durationMs" | "initDurationMs" | "maxMemoryMb"> {
-  const { durationMs, initDurationMs, maxMemoryMb } = usage;
-  return { durationMs, maxMemoryMb, ...(initDurationMs === undefined ? {} : { initDurationMs }) };
 }

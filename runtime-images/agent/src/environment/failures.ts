@@ -36,7 +36,8 @@ const SIGNAL_TEXT: Readonly<Record<string, string>> = {
   SIGSYS: "bad system call",
 };
 
-export function timedOut(requestId: string, timeoutSeconds: number): PlatformError {
+/** @param requestId absent where it was the start and no event waited for it */
+export function timedOut(requestId: string | undefined, timeoutSeconds: number): PlatformError {
   return { errorType: "Sandbox.Timedout", message: `${prefix(requestId)}Task timed out after ${timeoutSeconds.toFixed(2)} seconds` };
 }
 
@@ -78,6 +79,16 @@ export const INVALID_RESPONSE_MODE: PlatformError = {
 /** The body that a caller gets. */
 export function errorBody(error: PlatformError): Uint8Array {
   return Buffer.from(JSON.stringify({ errorType: error.errorType, errorMessage: error.message }));
+}
+
+/** What an error object says, if it is one. */
+export function errorMessageOf(body: readonly Uint8Array[]): string {
+  try {
+    const { errorMessage } = JSON.parse(Buffer.concat(body).toString());
+    return typeof errorMessage === "string" ? errorMessage : "";
+  } catch {
+    return "";
+  }
 }
 
 function prefix(requestId: string | undefined): string {

@@ -74,6 +74,34 @@ export function statusBytes(status: string, field: "VmHWM" | "VmRSS"): number {
   return match ? Number(match[1]) * 1024 : 0;
 }
 
+/**
+ * Memory that processes have of their own and together: what a cgroup would count against its limit, without the file pages that it
+ * could give up. Pages that they share count once.
+ * @param enough a sum up to which pages may count more than once: to tell them apart takes the kernel a walk over all of them
+ */
+export function privateBytes(pids: readonly number[], enough: number): number {
+  const rough = pids.map((pid) => fieldsOf(pid, "status", ROUGH) ?? 0);
+  const sum = rough.reduce((all, bytes) => all + bytes, 0);
+  if (sum <= enough) return sum;
+  // A process may forbid the closer look.
+  return pids.reduce((all, pid, index) => all + (fieldsOf(pid, "smaps_rollup", EXACT) ?? rough[index] ?? 0), 0);
+}
+
+/** proc_pid_status(5) */
+const ROUGH = /^Rss(?:Anon|Shmem):\s+(\d+) kB$/gm;
+/** proc_pid_smaps(5): shares of pages by how many processes have them. */
+const EXACT = /^Pss_(?:Anon|Shmem):\s+(\d+) kB$/gm;
+
+/** The sum of some fields of a file in /proc; undefined where it cannot be read or lacks them. */
+function fieldsOf(pid: number, file: string, fields: RegExp): number | undefined {
+  try {
+    const found = [...readFileSync(`/proc/${pid}/${file}`, "latin1").matchAll(fields)];
+    return found.length === 0 ? undefined : found.reduce((sum, [, kb]) => sum + Number(kb) * 1024, 0);
+  } catch {
+    return undefined;
+  }
+}
+
 function residentBytes(pid: number): number {
   try {
     return statusBytes(readFileSync(`/proc/${pid}/status`, "latin1"), "VmRSS");

@@ -7,6 +7,8 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 export interface Processes {
   /** Sends a signal to all of them. That there are none is no error. */
   signal(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void;
+  /** Their ids. */
+  list(): number[];
 }
 
 /** Inode of the machine's own PID namespace (Linux, PROC_PID_INIT_INO). */
@@ -35,6 +37,9 @@ const namespaceProcesses: Processes = {
   signal(signal) {
     send(-1, signal);
   },
+  list() {
+    return processIds().filter((pid) => pid !== 1 && pid !== process.pid);
+  },
 };
 
 /** Repeats until no new process shows up, because one may be forked while the list is read. */
@@ -52,6 +57,7 @@ function descendants(root: number): Processes {
         }
       }
     },
+    list: () => descendantsOf(root),
   };
 }
 
@@ -67,20 +73,25 @@ function send(pid: number, signal: NodeJS.Signals): void {
 /** Process ids below `root`, from /proc. */
 export function descendantsOf(root: number): number[] {
   const children = new Map<number, number[]>();
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const parent = parentOf(name);
+  for (const pid of processIds()) {
+    const parent = parentOf(pid);
     if (parent === undefined) continue;
     const siblings = children.get(parent);
-    if (siblings) siblings.push(Number(name));
-    else children.set(parent, [Number(name)]);
+    if (siblings) siblings.push(pid);
+    else children.set(parent, [pid]);
   }
   const found = [...(children.get(root) ?? [])];
   for (let at = 0; at < found.length; at++) found.push(...(children.get(found[at] ?? 0) ?? []));
   return found;
 }
 
-function parentOf(pid: string): number | undefined {
+function processIds(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+function parentOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     // The name is in parentheses and may itself hold any character (proc_pid_stat(5)).

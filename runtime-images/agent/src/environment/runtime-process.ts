@@ -1,28 +1,25 @@
-/** One run of the runtime: the process that `bootstrap` starts. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+/** One run of the runtime: the process that `bootstrap` starts, or a zygote that has its order. */
+import type { ChildProcess } from "node:child_process";
 import { SPAWN_RETRY } from "../limits.ts";
 import type { Exit } from "./failures.ts";
 import { MemoryMeter, oomKills } from "./memory.ts";
-import { startCommand } from "./start-command.ts";
+import { type SpawnOptions, spawnRuntime } from "./spawn.ts";
 
-export interface RuntimeProcessOptions {
-  runtimeRoot: string;
-  taskRoot: string;
+/** A process that was started already. */
+export interface RunningProcess {
+  child: ChildProcess;
+  pid: number;
+}
+
+export interface RuntimeProcessOptions extends SpawnOptions {
   cgroupRoot: string;
-  /** Largest file that the function may write. */
-  maxFileBytes: number;
   variables: Record<string, string>;
-  /** Descriptor that stdout and stderr go to. */
-  outputFd: number;
+  /** Taken over instead of a start. */
+  running: RunningProcess | undefined;
   onExit: (exit: Exit) => void;
   /** The process could not be started at all. */
   onStartError: (error: Error) => void;
 }
-
-/** Highest there is: on a memory overrun the runtime dies, not the agent (proc_pid_oom_score_adj(5)). */
-const OOM_SCORE_FIRST_TO_GO = "1000";
 
 /** What a start can fail with because of the processes that came before, which are on their way out (fork(2), execve(2)). */
 const TRANSIENT: readonly unknown[] = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"];
@@ -31,12 +28,14 @@ export class RuntimeProcess {
   memory: MemoryMeter | undefined;
   readonly #options: RuntimeProcessOptions;
   readonly #killsBefore: number;
+  #overran = false;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(options: RuntimeProcessOptions) {
     this.#options = options;
     this.#killsBefore = oomKills(options.cgroupRoot);
-    this.#start(1);
+    if (options.running) this.#watch(options.running);
+    else this.#start(1);
   }
 
   /** Gives up a start that has not succeeded yet. @returns false when there is a process, whose end will be told */
@@ -47,6 +46,11 @@ export class RuntimeProcess {
     return true;
   }
 
+  /** It is killed by the agent for what the kernel would have killed it for, had it known the function's limit. */
+  overran(): void {
+    this.#overran = true;
+  }
+
   #start(attempt: number): void {
     this.#retry = undefined;
     const failed = (error: Error): void => {
@@ -55,38 +59,21 @@ export class RuntimeProcess {
       else this.#options.onStartError(error);
     };
     try {
-      const child = this.#spawn();
+      const child = spawnRuntime("bootstrap", this.#options, this.#options.variables);
       child.once("error", failed);
-      if (child.pid !== undefined) this.#watch(child, child.pid);
+      if (child.pid !== undefined) this.#watch({ child, pid: child.pid });
     } catch (error) {
       // Some failures are thrown, others emitted. Like an event, it comes after the constructor's end.
       process.nextTick(failed, error);
     }
   }
 
-  #spawn(): ChildProcess {
-    const { runtimeRoot, taskRoot, maxFileBytes, variables, outputFd } = this.#options;
-    const [file, ...args] = startCommand(join(runtimeRoot, "bootstrap"), maxFileBytes);
-    return spawn(file, args, {
-      cwd: taskRoot,
-      env: variables,
-      stdio: ["ignore", outputFd, outputFd],
-      // A group and session of its own, so that a signal to the runtime's group never means the agent.
-      detached: true,
-    });
-  }
-
-  #watch(child: ChildProcess, pid: number): void {
+  #watch({ child, pid }: RunningProcess): void {
     const { cgroupRoot, onExit } = this.#options;
     this.memory = new MemoryMeter(pid);
-    try {
-      writeFileSync(`/proc/${pid}/oom_score_adj`, OOM_SCORE_FIRST_TO_GO);
-    } catch {
-      // It has ended already.
-    }
     child.once("exit", (code, signal) => {
       this.memory?.close();
-      onExit({ code, signal, outOfMemory: signal === "SIGKILL" && oomKills(cgroupRoot) > this.#killsBefore });
+      onExit({ code, signal, outOfMemory: signal === "SIGKILL" && (this.#overran || oomKills(cgroupRoot) > this.#killsBefore) });
     });
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Assignment } from "../../../../operator/src/api/environment-protocol.ts";
-import { runtimeVariables } from "./variables.ts";
+import { runtimeVariables, zygoteVariables } from "./variables.ts";
 
 const ASSIGNMENT: Assignment = {
   assignmentId: "a",
@@ -115,4 +115,18 @@ test("the level of a JSON log is told to the runtime's client, INFO where none w
   expect(variablesOf("java17", { logging: { ...json, applicationLevel: "ERROR" } }).AWS_LAMBDA_LOG_LEVEL).toBe("ERROR");
   expect(variablesOf("java17", { logging: json })).toMatchObject({ AWS_LAMBDA_LOG_FORMAT: "JSON", AWS_LAMBDA_LOG_LEVEL: "INFO" });
   expect(variablesOf("java17")).not.toHaveProperty("AWS_LAMBDA_LOG_LEVEL");
+});
+
+test("a zygote starts with what all functions of its runtime have in common", () => {
+  const input = {
+    runtime: "nodejs24.x",
+    runtimeApi: "127.0.0.1:9001",
+    taskRoot: "/var/task",
+    runtimeRoot: "/var/runtime",
+    inherited: { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" },
+  };
+  const zygote = zygoteVariables(input, 0);
+  expect(Object.keys(zygote)).not.toContain("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+  expect(variablesOf("nodejs24.x")).toMatchObject(zygote);
+  expect(variablesOf("nodejs24.x")).toMatchObject(zygoteVariables(input, 256));
 });

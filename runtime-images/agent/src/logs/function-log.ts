@@ -34,6 +34,8 @@ export interface FunctionLogOptions {
   now: () => Date;
   /** Milliseconds on a clock that never goes back. */
   monotonic: () => number;
+  /** Takes a line that was written before there was a function whose log it could be in. */
+  onUnowned: (line: string) => void;
 }
 
 /** Python's log sink parts the lines of one record with a bare carriage return (awslambdaric, StandardLogSink). */
@@ -48,6 +50,7 @@ export class FunctionLog {
   readonly #sink: LogSink;
   readonly #now: () => Date;
   readonly #monotonic: () => number;
+  readonly #onUnowned: (line: string) => void;
   readonly #rate: LogRate;
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES, (line) => this.#functionLine(line));
   #source: LogSource | undefined;
@@ -65,6 +68,7 @@ export class FunctionLog {
     this.#sink = options.sink;
     this.#now = options.now;
     this.#monotonic = options.monotonic;
+    this.#onUnowned = options.onUnowned;
     this.#rate = new LogRate(LOG_BYTES_PER_SECOND, LOG_BURST_BYTES, options.monotonic);
   }
 
@@ -73,8 +77,13 @@ export class FunctionLog {
     this.#source = source;
   }
 
-  /** @param lowest level of the function's own lines that is kept in the JSON format; default: all are */
+  /**
+   * From here on it is the log of a function.
+   * @param lowest level of the function's own lines that is kept in the JSON format; default: all are
+   */
   configure(format: LogFormat, records: PlatformRecords, lowest: LogLevel = "TRACE"): void {
+    // What a zygote wrote before is nothing of the function's.
+    this.catchUp();
     this.#format = format;
     this.#records = records;
     this.#lowest = lowest;
@@ -125,6 +134,10 @@ export class FunctionLog {
   }
 
   #functionLine(line: Buffer): void {
+    if (!this.#records) {
+      this.#onUnowned(line.toString());
+      return;
+    }
     let start = 0;
     for (let end = line.indexOf(RECORD_LINE_BREAK); end >= 0; end = line.indexOf(RECORD_LINE_BREAK, start)) {
       this.#physicalLine(line.subarray(start, end));

@@ -98,6 +98,7 @@ describe("the tail", () => {
 
 function logOf(format: LogFormat, sink: (text: string) => boolean = () => true, monotonic = () => 0) {
   const written: string[] = [];
+  const unowned: string[] = [];
   const log = new FunctionLog({
     sink: {
       write: (line, prefix = new Uint8Array()) => {
@@ -109,13 +110,22 @@ function logOf(format: LogFormat, sink: (text: string) => boolean = () => true, 
     },
     now: () => NOW,
     monotonic,
+    onUnowned: (line) => unowned.push(line),
   });
+  log.push(Buffer.from("before\nthere is a function"));
   const records = new PlatformRecords(format, () => NOW);
   log.configure(format, records);
-  return { log, records, written };
+  return { log, records, written, unowned };
 }
 
 describe("a function's log", () => {
+  test("has nothing that was written before the function was there", () => {
+    const { log, written, unowned } = logOf("Text");
+    log.push(Buffer.from("loading\n"));
+    expect(written).toEqual(["init\tloading\n"]);
+    expect(unowned).toEqual(["before", "there is a function"]);
+  });
+
   test("gives each line the id of the event that runs, and those before it the start's", () => {
     const { log, records, written } = logOf("Text");
     log.push(Buffer.from("loading\n"));

@@ -1,0 +1,76 @@
+/** What an environment's memory is looked at for: the report of each event and, where the cgroup allows more, the function's limit. */
+import { MEMORY_GUARD_MS, MEMORY_SAMPLE_MS, START_SAMPLE_MS } from "../limits.ts";
+import { type MemoryMeter, privateBytes, toMib } from "./memory.ts";
+import type { Processes } from "./processes.ts";
+
+export interface MemoryWatchOptions {
+  processes: Processes;
+  /** Called when the function's processes use more than the limit that was set. */
+  onOverrun: () => void;
+}
+
+export class MemoryWatch {
+  readonly #options: MemoryWatchOptions;
+  #maxBytes = 0;
+  #limitBytes = Number.POSITIVE_INFINITY;
+  /** Of the runtime that runs. */
+  #meter: () => MemoryMeter | undefined = () => undefined;
+  #sampler: NodeJS.Timeout | undefined;
+  #guard: NodeJS.Timeout | undefined;
+
+  constructor(options: MemoryWatchOptions) {
+    this.#options = options;
+  }
+
+  /** From here on the function's processes together must not use more: their container may. */
+  enforce(limitBytes: number): void {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** A runtime starts. It may end at any time, and its peak with it. */
+  starting(meter: () => MemoryMeter | undefined): void {
+    this.#meter = meter;
+    // The one that overran is gone, and its memory with it.
+    if (this.#maxBytes === Number.POSITIVE_INFINITY) this.#maxBytes = 0;
+    this.#watch(() => this.note(), START_SAMPLE_MS);
+  }
+
+  /** An event runs. */
+  running(): void {
+    this.#watch(() => this.#meter()?.sample(), MEMORY_SAMPLE_MS);
+  }
+
+  /** Nothing runs. */
+  rest(): void {
+    clearInterval(this.#sampler);
+    clearInterval(this.#guard);
+  }
+
+  /** The runtime has ended: what was seen of it stays. @param outOfMemory whether all that there was had not been enough */
+  ended(outOfMemory: boolean): void {
+    this.note(false);
+    this.#meter = () => undefined;
+    if (outOfMemory) this.#maxBytes = Number.POSITIVE_INFINITY;
+  }
+
+  /** @param fresh whether to look in any case, though it was done a moment ago */
+  note(fresh = true): void {
+    this.#maxBytes = Math.max(this.#maxBytes, this.#meter()?.peak(fresh) ?? 0);
+  }
+
+  /** Peak so far, never more than the function has: the agent's allowance is not the function's. */
+  maxMb(memorySize: number, fresh: boolean): number {
+    this.note(fresh);
+    return Math.min(toMib(this.#maxBytes), memorySize);
+  }
+
+  #watch(sample: () => void, everyMs: number): void {
+    this.rest();
+    this.#sampler = setInterval(sample, everyMs);
+    if (this.#limitBytes !== Number.POSITIVE_INFINITY) this.#guard = setInterval(() => this.#check(), MEMORY_GUARD_MS);
+  }
+
+  #check(): void {
+    if (privateBytes(this.#options.processes.list(), this.#limitBytes) > this.#limitBytes) this.#options.onOverrun();
+  }
+}
