@@ -109,6 +109,11 @@ export class Admission {
     return this.#missing.has(environment);
   }
 
+  /** Environments of which nobody knows what they run. */
+  get missing(): ReadonlySet<Environment> {
+    return this.#missing;
+  }
+
   /** Nobody knows what an environment runs. */
   miss(environment: Environment): void {
     this.#missing.add(environment);

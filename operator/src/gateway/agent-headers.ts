@@ -18,7 +18,11 @@ export const HelloHeader: z.ZodType<Hello> = z.object({
   ticket: z.string().max(128).exactOptional(),
 });
 
-export const AssignedHeader: z.ZodType<Assigned> = z.object({ assignmentId: z.string().max(512), initDurationMs: z.number().min(0) });
+export const AssignedHeader: z.ZodType<Assigned> = z.object({
+  assignmentId: z.string().max(512),
+  initDurationMs: z.number().min(0),
+  initError: z.object({ errorType: z.string().max(512), message: z.string().max(4096) }).exactOptional(),
+});
 
 export const AssignmentFailedHeader: z.ZodType<AssignmentFailed> = z.object({
   assignmentId: z.string().max(512),

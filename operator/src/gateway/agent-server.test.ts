@@ -65,6 +65,7 @@ test("a first message that is no hello ends the connection", async () => {
 test.each<[string, (agent: WebSocket, ours: AgentConnection | undefined) => unknown, ConnectionEnd]>([
   ["an agent that says it goes", (agent) => agent.close(CloseCode.goingAway), "orderly"],
   ["an agent that closes for another reason", (agent) => agent.close(1000), "broken"],
+  ["an agent that keeps to other gateways", (agent) => agent.close(CloseCode.notMember), "elsewhere"],
   ["an agent that vanishes", (agent) => agent.terminate(), "broken"],
   ["our own close, which the agent repeats", (_, ours) => ours?.close(CloseCode.goingAway, "over"), "broken"],
   ["the close of all, which the agent repeats", () => server?.stop(), "broken"],
@@ -77,7 +78,7 @@ test.each<[string, (agent: WebSocket, ours: AgentConnection | undefined) => unkn
   };
   const url = await start({
     tokens: { verify: async () => ({ namespace: "team", podName: "f-0", podUid: "u" }) },
-    agents: { admit: async () => ({ take, members: [] }), packageOf: () => undefined },
+    agents: { admit: async () => ({ take }), packageOf: () => undefined },
   });
   const { socket } = await dial(url);
   const header = {

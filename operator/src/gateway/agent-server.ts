@@ -14,7 +14,6 @@ import {
   type Hello,
   MAX_BODY,
   MAX_HEADER,
-  type Member,
   PACKAGES_PATH,
   PROTOCOL_VERSION,
 } from "../api/environment-protocol.ts";
@@ -39,9 +38,9 @@ export interface AgentConnection {
 
 /**
  * How a connection ended. `silent`: the agent stopped answering, as when its node is dead. `orderly`: the agent said of itself
- * that it goes away, and before that it has answered every event that it took.
+ * that it goes away, and before that it has answered every event that it took. `elsewhere`: it keeps to other gateways.
  */
-export type ConnectionEnd = "silent" | "orderly" | "broken";
+export type ConnectionEnd = "silent" | "orderly" | "elsewhere" | "broken";
 
 /** What becomes of a connection. */
 export interface AgentListener {
@@ -50,16 +49,13 @@ export interface AgentListener {
   disconnected(how: ConnectionEnd): void;
 }
 
+/** The close code of a refusal, or what takes the connection and welcomes the agent. */
+export type Admission = { refused: number; why: string } | { take: (connection: AgentConnection) => AgentListener };
+
 /** Who decides about agents; the environments. */
 export interface AgentHost {
-  /**
-   * A pod's agent asks in, its token was good.
-   * @returns the close code of a refusal, or a function that takes the connection: it is called after `welcome` was sent
-   */
-  admit(
-    identity: AgentIdentity,
-    hello: Hello,
-  ): Promise<{ refused: number; why: string } | { take: (connection: AgentConnection) => AgentListener; members: Member[] }>;
+  /** A pod's agent asks in; its token was good. */
+  admit(identity: AgentIdentity, hello: Hello): Promise<Admission>;
   /** Digest of the package that this pod was assigned; absent when it was assigned none. */
   packageOf(identity: AgentIdentity): string | undefined;
 }
@@ -226,10 +222,10 @@ export class AgentServer {
       return socket.close(admission.refused, admission.why);
     }
     if (socket.readyState !== socket.OPEN) return;
-    this.#serve(socket, admission.take, admission.members);
+    this.#serve(socket, admission.take);
   }
 
-  #serve(socket: WebSocket, take: (connection: AgentConnection) => AgentListener, members: Member[]): void {
+  #serve(socket: WebSocket, take: (connection: AgentConnection) => AgentListener): void {
     const { log } = this.#options;
     let silent = false;
     let closing = false;
@@ -252,7 +248,6 @@ export class AgentServer {
         this.#options.clock.setTimeout(() => socket.terminate(), 1_000);
       },
     };
-    connection.send({ type: FrameType.welcome, header: { members, epoch: 0 } });
     const listener = take(connection);
     socket.on("pong", () => liveness.seen());
     socket.on("message", (data) => {
@@ -269,7 +264,7 @@ export class AgentServer {
       liveness.remove();
       // An agent answers our close with the code that we sent, which says nothing of what it has done.
       const byAgent = !closing && !this.#stopping;
-      listener.disconnected(silent ? "silent" : byAgent && code === CloseCode.goingAway ? "orderly" : "broken");
+      listener.disconnected(silent ? "silent" : byAgent ? endOf(code) : "broken");
     });
   }
 
@@ -303,6 +298,11 @@ export class AgentServer {
     response.writeHead(200, { "content-type": "application/zip", "content-length": size });
     await pipeline(stream, response);
   }
+}
+
+function endOf(code: number): ConnectionEnd {
+  if (code === CloseCode.goingAway) return "orderly";
+  return code === CloseCode.notMember ? "elsewhere" : "broken";
 }
 
 function readHello(data: RawData): Hello | string {

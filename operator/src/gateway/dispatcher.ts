@@ -1,7 +1,7 @@
 import type { Assignment, AwsCredentials } from "../api/environment-protocol.ts";
 import { functionArn } from "../domain/arns.ts";
 import { roleOf } from "../domain/effective.ts";
-import { KappaError } from "../domain/errors.ts";
+import { KappaError, throttled } from "../domain/errors.ts";
 import type { FunctionMetrics, GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { Admission, type Concurrency } from "./admission.ts";
@@ -103,7 +103,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   #accepted(invocation: Invocation): void {
     const runnable = runnableOf(this.#entry, invocation.version);
     if (!this.#owned) return void this.#giveAway(invocation);
-    if (this.#settling.active) this.#settle();
+    if (this.#settling.active) this.#hear();
     // Between the question to another gateway and its answer anything may have happened.
     if (!runnable || this.#closed) return void this.refuse(invocation, this.#refusal(invocation.version));
     this.#lane(invocation.version).submit(invocation, runnable);
@@ -139,11 +139,16 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   setOwned(owned: boolean, settleUntil: number): void {
     if (this.#owned === owned) return;
     this.#owned = owned;
-    if (owned) this.#settling.begin(settleUntil);
+    if (owned) {
+      this.#settling.begin(settleUntil);
+      // At once, since the account's other functions must not be given what these may use.
+      for (const environment of this.#laneOf.keys()) this.#missUnlessKnown(environment);
+      this.#admission.charge(this.#entry.key, true);
+    }
     for (const environment of this.#laneOf.keys()) environment.apply({ type: "owned", owned });
     if (owned) {
       for (const lane of this.#lanes.values()) lane.retireStale();
-      this.#settle();
+      this.#hear();
       return;
     }
     this.#admission.charge(this.#entry.key, false);
@@ -154,7 +159,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   tick(now: number): void {
     for (const environment of this.#laneOf.keys()) environment.tick(now);
     if (!this.#owned) return;
-    this.#settle();
+    this.#hear();
     for (const lane of this.#lanes.values()) {
       lane.tick(now);
       for (const environment of lane.environments) if (environment.unschedulable) this.obstructed(environment);
@@ -165,9 +170,10 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
 
   /** A pod of this function entered the table. */
   add(environment: Environment): void {
-    const lane = this.#lane(versionOf(environment.identity.assignmentId));
+    const lane = this.#lane(versionOf(environment.assignmentId ?? ""));
     this.#laneOf.set(environment, lane);
     lane.add(environment);
+    this.#missUnlessKnown(environment);
     environment.attach(this, lane.isStale(environment) ? undefined : lane.runnable);
     if (lane.isStale(environment) && environment.owned) environment.apply({ type: "retire", reason: "replaced" });
   }
@@ -202,28 +208,27 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     if (phase === "foreign") this.#admission.countForeign(1);
     // Its former owner's event may go on without a connection.
     if (from === "foreign" && !connected && phase !== "gone") this.#admission.miss(environment);
-    else if (connected || phase === "gone") this.#admission.found(environment);
     if (phase === "gone") this.#forget(environment);
-    if (this.#settling.active) this.#settle();
-    else if (phase === "gone" || this.#admission.others !== before) this.#balance();
+    if (phase === "gone" || this.#admission.others !== before) this.#balance();
+    this.#hear();
   }
 
   /** It is not this function's after all: an agent takes the first assignment that comes. */
   left(environment: Environment): void {
     this.#laneOf.get(environment)?.withdrawn(environment);
-    this.#admission.found(environment);
     this.#forget(environment);
     this.#balance();
   }
 
   #forget(environment: Environment): void {
+    this.#admission.found(environment);
     this.#laneOf.get(environment)?.delete(environment);
     this.#laneOf.delete(environment);
   }
 
   /** An agent has told what it does, knowing of this gateway's view. */
   epochAnswered(_environment: Environment): void {
-    this.#settle();
+    this.#hear();
   }
 
   /** No node has room for an environment. */
@@ -326,7 +331,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     return this.#admission.isMissing(environment);
   }
 
-  start(lane: Lane, runnable: Runnable): "started" | "full" {
+  start(lane: Lane, runnable: Runnable): boolean {
     return this.#starter.start(lane, runnable);
   }
 
@@ -336,13 +341,15 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     this.#finishRefused(invocation, error);
   }
 
-  /** Refuses the caller who came last, since what a former owner left running counts as well. */
-  #throttle(lane: Lane): void {
+  throttleNewest(lane: Lane): void {
+    const { reservedConcurrentExecutions: reserved } = this.#entry;
     const invocation = lane.takeNewest();
     if (!invocation) return;
     this.#metrics.throttled();
-    const details = { Reason: "ReservedFunctionConcurrentInvocationLimitExceeded" };
-    this.refuse(invocation, new KappaError("K105", "Rate Exceeded.", { details }));
+    this.refuse(
+      invocation,
+      throttled(reserved === undefined ? "ConcurrentInvocationLimitExceeded" : "ReservedFunctionConcurrentInvocationLimitExceeded"),
+    );
   }
 
   release(invocation: Invocation): void {
@@ -371,25 +378,35 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
 
   /** Also of one that is gone and forgotten, while what that means is being heard. */
   #laneFor(environment: Environment): Lane | undefined {
-    return this.#laneOf.get(environment) ?? this.#lanes.get(versionOf(environment.identity.assignmentId));
+    return this.#laneOf.get(environment) ?? this.#lanes.get(versionOf(environment.assignmentId ?? ""));
   }
 
-  /** Ends the wait of a new owner once all is known, or its time is over. */
-  #settle(): void {
-    const unknown = this.#settling.end(this.#entry, this.#laneOf.keys());
-    if (!unknown) return;
-    for (const environment of unknown) this.#admission.miss(environment);
-    this.#balance();
+  /** What an environment runs that another gateway may have given an event is not known before its agent has told it. */
+  #missUnlessKnown(environment: Environment): void {
+    if (!environment.answered(this.#deps.epoch())) this.#admission.miss(environment);
+  }
+
+  /** Who was missing has told what it does, or time has passed: a new owner's wait ends when nobody is missing, or it has lasted. */
+  #hear(): void {
+    const { missing } = this.#admission;
+    const before = missing.size;
+    if (before > 0) {
+      const epoch = this.#deps.epoch();
+      for (const environment of missing) if (environment.answered(epoch)) this.#admission.found(environment);
+    }
+    const ended = this.#settling.end(this.#entry, missing.size);
+    if (ended || missing.size < before) this.#balance();
   }
 
   /** Something changed that limits act on: who is too many is refused, the others get what there is. */
   #balance(): void {
-    if (!this.active) return;
+    if (!this.#owned || this.#closed) return;
     this.#admission.charge(this.#entry.key, true);
+    if (this.#settling.active) return;
     for (let over = this.#admission.over(this.#entry); over > 0; over--) {
       const lane = this.#newest();
       if (!lane) break;
-      this.#throttle(lane);
+      this.throttleNewest(lane);
     }
     for (const lane of this.#lanes.values()) lane.pump();
   }

@@ -20,8 +20,11 @@ const LIMITS: EnvironmentLimits = {
 };
 
 /** Runs events one after the other at time 0; effects are those of the last. */
-function outcomeOf(events: EnvironmentEvent[], owned = true): { state: EnvironmentState; effects: readonly EnvironmentEffect[] } {
-  let state = newEnvironment(owned, 20_000);
+function outcomeOf(
+  events: EnvironmentEvent[],
+  { owned = true, pooled = false } = {},
+): { state: EnvironmentState; effects: readonly EnvironmentEffect[] } {
+  let state = newEnvironment(owned, 20_000, pooled);
   let effects: readonly EnvironmentEffect[] = [];
   for (const event of events) ({ state, effects } = nextState(state, event, 0, LIMITS));
   return { state, effects };
@@ -31,8 +34,8 @@ const connected: EnvironmentEvent = { type: "connected", state: "unassigned" };
 const idle: EnvironmentEvent[] = [connected, { type: "assigned" }];
 const busy: EnvironmentEvent[] = [...idle, { type: "sent", requestId: "a", until: 99 }];
 const result = (requestId: string, reusable = true): EnvironmentEvent => ({ type: "result", requestId, reusable });
-const disconnected: EnvironmentEvent = { type: "disconnected", orderly: false };
-const left: EnvironmentEvent = { type: "disconnected", orderly: true };
+const disconnected: EnvironmentEvent = { type: "disconnected", how: "broken" };
+const left: EnvironmentEvent = { type: "disconnected", how: "orderly" };
 const retire: EnvironmentEvent = { type: "retire", reason: "replaced" };
 
 describe("what happens next", () => {
@@ -102,7 +105,7 @@ describe("what happens next", () => {
     ["an agent that never connects is given up", [{ type: "timeout" }], "retiring", ["startFailed", "disconnect", "deletePod"]],
     [
       "a failed assignment ends the environment",
-      [connected, { type: "assignmentFailed" }],
+      [connected, { type: "assignmentFailed", refused: false }],
       "retiring",
       ["startFailed", "shutdown", "deletePod"],
     ],
@@ -172,18 +175,99 @@ describe("without ownership", () => {
       ["startFailed", "disconnect", "deletePod"],
     ],
   ])("%s", (_, events, phase, effects) => {
-    const outcome = outcomeOf(events, false);
+    const outcome = outcomeOf(events, { owned: false });
     expect(outcome.state.phase).toBe(phase);
     expect(outcome.effects.map((e) => e.type)).toEqual(effects);
   });
 });
 
-const agentState = fc.constantFrom("unassigned" as const, "assigned" as const, "busy" as const, "failed" as const);
+describe("in a pool", () => {
+  const warm: EnvironmentEvent[] = [{ type: "connected", state: "unassigned" }];
+  const become: EnvironmentEvent = { type: "become" };
+  const refused: EnvironmentEvent = { type: "assignmentFailed", refused: true };
+  const learned: EnvironmentEvent = { type: "learned" };
+  test.each<[string, EnvironmentEvent[], EnvironmentPhase, string[]]>([
+    ["an agent that connects waits", warm, "pooled", []],
+    ["an agent can be taken before it is warm", [{ type: "connected", state: "warming" }, become], "assigning", ["assign"]],
+    ["one that is taken is assigned at once", [...warm, become], "assigning", ["assign"]],
+    ["and offered when it has become the function", [...warm, become, { type: "assigned" }], "idle", ["offer"]],
+    ["one that is not connected becomes nothing", [become], "starting", []],
+    ["ownership of the pool assigns nothing", [...warm, { type: "owned", owned: true }], "pooled", []],
+    ["an agent that refuses is not the function's", [...warm, become, refused], "pooled", ["refused"]],
+    ["somebody else's assignment makes it foreign", [...warm, learned], "foreign", []],
+    ["somebody else's assignment was first", [...warm, become, learned], "foreign", ["refused"]],
+    ["the agent's own refusal of ours is then no news", [...warm, become, learned, refused], "foreign", []],
+    ["it is idle once its agent says so", [...warm, learned, { type: "stateChange", state: "assigned" }], "idle", ["offer"]],
+    ["a lost connection may come back", [...warm, disconnected], "starting", []],
+    ["and is waited for", [...warm, disconnected, ...warm], "pooled", []],
+    ["but not for ever", [...warm, disconnected, { type: "timeout" }], "retiring", ["startFailed", "disconnect", "deletePod"]],
+    [
+      "an agent that keeps to other gateways is not waited for",
+      [...warm, { type: "disconnected", how: "elsewhere" }, { type: "timeout" }],
+      "starting",
+      [],
+    ],
+    [
+      "one that was taken and comes back without its assignment is assigned again",
+      [...warm, become, disconnected, ...warm],
+      "assigning",
+      ["assign"],
+    ],
+    [
+      "one that was taken and comes back as another function is not ours",
+      [...warm, become, disconnected, learned],
+      "starting",
+      ["refused"],
+    ],
+    [
+      "one that claims a state that needs an assignment is ended",
+      [...warm, { type: "stateChange", state: "assigned" }],
+      "retiring",
+      ["disconnect", "deletePod"],
+    ],
+    [
+      "one that fails is replaced",
+      [...warm, { type: "stateChange", state: "failed" }],
+      "retiring",
+      ["startFailed", "shutdown", "deletePod"],
+    ],
+    ["one that is retired goes", [...warm, retire], "retiring", ["shutdown", "deletePod"]],
+    ["one whose pod somebody deletes goes", [...warm, { type: "podTerminating" }], "retiring", ["shutdown"]],
+    ["one whose pod is gone is gone", [...warm, { type: "podEnded", overuse: false }], "gone", ["disconnect"]],
+    ["one that never connects is given up", [{ type: "timeout" }], "retiring", ["startFailed", "disconnect", "deletePod"]],
+  ])("%s", (_, events, phase, effects) => {
+    const outcome = outcomeOf(events, { pooled: true });
+    expect(outcome.state.phase).toBe(phase);
+    expect(outcome.effects.map((e) => e.type)).toEqual(effects);
+  });
+
+  test("what its agent says of itself is known: it warms, is warm, or may have another assignment", () => {
+    const pooledAfter = (...events: EnvironmentEvent[]) => outcomeOf(events, { pooled: true }).state.pooled;
+    const warming: EnvironmentEvent = { type: "connected", state: "warming" };
+    expect(pooledAfter()).toBe("unknown");
+    expect(pooledAfter(warming)).toBe("warming");
+    expect(pooledAfter(warming, { type: "stateChange", state: "unassigned" })).toBe("warm");
+    expect(pooledAfter(...warm, become, refused)).toBe("doubtful");
+    expect(pooledAfter(...warm, become, refused, { type: "stateChange", state: "unassigned" })).toBe("warm");
+    expect(pooledAfter(...warm, become)).toBeUndefined();
+  });
+});
+
+test("a pod of the function's own that refuses waits for its later owner, and is assigned when there is none", () => {
+  const refusal: EnvironmentEvent[] = [connected, { type: "assignmentFailed", refused: true }];
+  expect(outcomeOf(refusal)).toMatchObject({ state: { phase: "starting" }, effects: [] });
+  const again = outcomeOf([...refusal, { type: "stateChange", state: "unassigned" }]);
+  expect(again).toMatchObject({ state: { phase: "assigning" }, effects: [{ type: "assign" }] });
+});
+
+const agentState = fc.constantFrom("warming" as const, "unassigned" as const, "assigned" as const, "busy" as const, "failed" as const);
 const anything: fc.Arbitrary<EnvironmentEvent> = fc.oneof(
   agentState.map((state) => ({ type: "connected" as const, state })),
-  fc.boolean().map((orderly) => ({ type: "disconnected" as const, orderly })),
+  fc.constantFrom("broken" as const, "orderly" as const, "elsewhere" as const).map((how) => ({ type: "disconnected" as const, how })),
+  fc.constant({ type: "become" as const }),
+  fc.constant({ type: "learned" as const }),
   fc.constant({ type: "assigned" as const }),
-  fc.constant({ type: "assignmentFailed" as const }),
+  fc.boolean().map((refused) => ({ type: "assignmentFailed" as const, refused })),
   fc.constantFrom("1", "2", "3").map((requestId) => ({ type: "sent" as const, requestId, until: 9 })),
   fc.record({ type: fc.constant("result" as const), requestId: fc.constantFrom("1", "2", "3"), reusable: fc.boolean() }),
   fc.constantFrom("1", "2", "3").map((requestId) => ({ type: "chunk" as const, requestId })),
@@ -198,8 +282,8 @@ const anything: fc.Arbitrary<EnvironmentEvent> = fc.oneof(
 
 test("whatever happens, each event ends exactly once and once begun nowhere else, only its own answer goes to its caller, and what retired never serves again", () => {
   fc.assert(
-    fc.property(fc.array(anything, { maxLength: 40 }), fc.boolean(), (events, owned) => {
-      let state = newEnvironment(owned, 0);
+    fc.property(fc.array(anything, { maxLength: 40 }), fc.boolean(), fc.boolean(), (events, owned, pooled) => {
+      let state = newEnvironment(owned, 0, pooled);
       let running: string | undefined;
       let available = false;
       let begun = false;
@@ -228,6 +312,10 @@ test("whatever happens, each event ends exactly once and once begun nowhere else
         }
         expect(next.state.phase === "busy" || next.state.phase === "lost").toBe(running !== undefined);
         expect(available).toBe(next.state.phase === "idle");
+        // Who is in the pool runs nothing, and who is out of it never comes back but by refusing its assignment.
+        if (next.state.pooled !== undefined) expect(["starting", "pooled", "retiring"]).toContain(next.state.phase);
+        if (next.state.phase === "pooled") expect(next.state.pooled).toBeDefined();
+        if (next.state.pooled === "doubtful" && state.pooled !== "doubtful") expect(event).toMatchObject({ refused: true });
         if (over) expect(["retiring", "gone"]).toContain(next.state.phase);
         over = next.state.phase === "retiring" || next.state.phase === "gone";
         state = next.state;

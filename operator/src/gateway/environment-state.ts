@@ -6,6 +6,7 @@ import type { AgentState, Shutdown } from "../api/environment-protocol.ts";
 
 /**
  * - `starting`: the pod is there, its agent is not connected (yet, or again), or waits for its assignment
+ * - `pooled`: its agent is connected and can become any function that fits
  * - `assigning`: the assignment was sent
  * - `idle`: takes an event
  * - `busy`: runs an event of ours
@@ -14,15 +15,22 @@ import type { AgentState, Shutdown } from "../api/environment-protocol.ts";
  * - `retiring`: takes nothing more; its pod is being deleted
  * - `gone`: nothing is left of it
  */
-export type EnvironmentPhase = "starting" | "assigning" | "idle" | "busy" | "foreign" | "lost" | "retiring" | "gone";
+export type EnvironmentPhase = "starting" | "pooled" | "assigning" | "idle" | "busy" | "foreign" | "lost" | "retiring" | "gone";
 
 export type RetireReason = Shutdown["reason"];
 
 export interface EnvironmentState {
   phase: EnvironmentPhase;
-  /** Whether this gateway owns the function and so decides about the environment. */
+  /** Whether this gateway owns the function, or the pool, and so decides about the environment. */
   owned: boolean;
   connected: boolean;
+  /**
+   * As long as it belongs to a pool and has no assignment, what its agent said last. `doubtful`: it refused an assignment, so it may have
+   * another one by now.
+   */
+  pooled?: "unknown" | "warming" | "warm" | "doubtful";
+  /** It was taken from a pool for an assignment of ours, of which the agent has said nothing yet. */
+  taken?: true;
   /** Whether it could take an event before: if so its end is not a failed start. */
   served?: true;
   /** The event of ours that runs or was lost. */
@@ -51,12 +59,22 @@ export interface EnvironmentLimits {
   busyMs: number;
 }
 
+/**
+ * How a connection ended. `orderly`: the agent ended it because it goes away, having answered every event that it took. `elsewhere`: the
+ * agent keeps to other gateways than this one.
+ */
+export type Disconnection = "broken" | "orderly" | "elsewhere";
+
 export type EnvironmentEvent =
   | { type: "connected"; state: AgentState }
-  /** `orderly`: the agent ended it because it goes away, having answered every event that it took. */
-  | { type: "disconnected"; orderly: boolean }
+  | { type: "disconnected"; how: Disconnection }
+  /** A pooled one is to become a function's. */
+  | { type: "become" }
+  /** It is a function's by another gateway's assignment. */
+  | { type: "learned" }
   | { type: "assigned" }
-  | { type: "assignmentFailed" }
+  /** `refused`: the agent has another assignment, or knows of a later owner. */
+  | { type: "assignmentFailed"; refused: boolean }
   | { type: "sent"; requestId: string; until: number }
   | { type: "result"; requestId: string; reusable: boolean }
   /** A part of the event's response. */
@@ -84,6 +102,8 @@ export type EnvironmentEffect =
   | { type: "pass" }
   /** The event ended without a result. */
   | { type: "fail"; requestId: string; why: "connectionLost" | "overuse" | "protocol" | "noAnswer" }
+  /** It was taken from a pool, and its agent did not take the assignment: it is not the function's. */
+  | { type: "refused" }
   /** It never came to its first event. */
   | { type: "startFailed"; why: "timeout" | "ended" | "assignment" | "failed" }
   | { type: "shutdown"; reason: RetireReason }
@@ -103,8 +123,8 @@ const OFFER: readonly EnvironmentEffect[] = [{ type: "offer" }];
 const PASS: readonly EnvironmentEffect[] = [{ type: "pass" }];
 
 /** A pod that was just made or found. `until` is when its agent must have connected. */
-export function newEnvironment(owned: boolean, until: number): EnvironmentState {
-  return { phase: "starting", owned, connected: false, until };
+export function newEnvironment(owned: boolean, until: number, pooled = false): EnvironmentState {
+  return { phase: "starting", owned, connected: false, until, ...(pooled ? { pooled: "unknown" } : {}) };
 }
 
 /** What an event changes. @param now monotonic milliseconds */
@@ -128,11 +148,15 @@ export function nextState(state: EnvironmentState, event: EnvironmentEvent, now:
     case "connected":
       return onConnected({ ...state, connected: true }, event.state, now, limits);
     case "disconnected":
-      return onDisconnected({ ...state, connected: false }, event.orderly, now, limits);
+      return onDisconnected({ ...state, connected: false }, event.how, now, limits);
+    case "become":
+      return onBecome(state, now, limits);
+    case "learned":
+      return onLearned(state, now, limits);
     case "assigned":
       return state.phase === "assigning" ? becomeIdle(state) : stay(state);
     case "assignmentFailed":
-      return state.phase === "assigning" ? retireNow(state, "failed", [{ type: "startFailed", why: "assignment" }]) : protocolError(state);
+      return onAssignmentFailed(state, event.refused, now, limits);
     case "stateChange":
       return onStateChange(state, event.state, now, limits);
     case "owned":
@@ -153,8 +177,49 @@ function stay(state: EnvironmentState): Transition {
 }
 
 /** The state without what belonged to the last phase. */
-function rest({ phase, owned, connected, served, retire }: EnvironmentState): EnvironmentState {
-  return { phase, owned, connected, ...(served ? { served } : {}), ...(retire === undefined ? {} : { retire }) };
+function rest({ phase, owned, connected, pooled, taken, served, retire }: EnvironmentState): EnvironmentState {
+  return {
+    phase,
+    owned,
+    connected,
+    ...(pooled === undefined ? {} : { pooled }),
+    ...(taken ? { taken } : {}),
+    ...(served ? { served } : {}),
+    ...(retire === undefined ? {} : { retire }),
+  };
+}
+
+/** The same, once nothing of the pool that it came from counts any more. */
+function ofFunction(state: EnvironmentState): EnvironmentState {
+  const { pooled: _pooled, taken: _taken, ...own } = rest(state);
+  return own;
+}
+
+/** Only one that can be taken becomes anything: its agent may have left in the same moment. */
+function onBecome(state: EnvironmentState, now: number, limits: EnvironmentLimits): Transition {
+  if (state.phase !== "pooled") return stay(state);
+  return {
+    state: { ...ofFunction(state), phase: "assigning", owned: true, taken: true, until: now + limits.assignMs },
+    effects: [{ type: "assign" }],
+  };
+}
+
+function onLearned(state: EnvironmentState, now: number, limits: EnvironmentLimits): Transition {
+  if (state.pooled === undefined && !state.taken) return stay(state);
+  if (state.phase === "retiring") return stay(ofFunction(state));
+  const effects: readonly EnvironmentEffect[] = state.taken ? [{ type: "refused" }] : NOTHING;
+  // Until its agent says that it is free, it is taken to run the event that it was assigned for.
+  if (state.connected) return { state: { ...ofFunction(state), phase: "foreign", until: now + limits.foreignMs }, effects };
+  return { state: { ...ofFunction(state), phase: "starting", ...(state.until === undefined ? {} : { until: state.until }) }, effects };
+}
+
+function onAssignmentFailed(state: EnvironmentState, refused: boolean, now: number, limits: EnvironmentLimits): Transition {
+  // It was heard before that somebody else's assignment came first.
+  if (state.phase !== "assigning") return refused ? stay(state) : protocolError(state);
+  if (!refused) return retireNow(state, "failed", [{ type: "startFailed", why: "assignment" }]);
+  if (state.taken) return { state: { ...ofFunction(state), phase: "pooled", pooled: "doubtful" }, effects: [{ type: "refused" }] };
+  // It was made for this assignment and can have no other: its agent knows of a later owner, or ends.
+  return { state: { ...rest(state), phase: "starting", until: now + limits.reconnectMs }, effects: NOTHING };
 }
 
 function onResult(state: EnvironmentState, { requestId, reusable }: { requestId: string; reusable: boolean }): Transition {
@@ -178,6 +243,7 @@ function onConnected(state: EnvironmentState, agent: AgentState, now: number, li
   if (state.phase === "retiring") return { state, effects: [{ type: "shutdown", reason: state.retire ?? "replaced" }] };
   // It came back, but the event's caller was given up when it went.
   if (state.phase === "lost") return stay(state);
+  if (state.pooled !== undefined) return onPooledAgent(state, agent);
   switch (agent) {
     case "warming":
     case "unassigned":
@@ -186,23 +252,45 @@ function onConnected(state: EnvironmentState, agent: AgentState, now: number, li
     case "assigned":
       return becomeIdle(state);
     case "busy":
-      return { state: { ...rest(state), phase: "foreign", until: now + limits.foreignMs }, effects: NOTHING };
+      return { state: { ...ofFunction(state), phase: "foreign", until: now + limits.foreignMs }, effects: NOTHING };
     case "failed":
       return retireNow(state, "failed", [{ type: "startFailed", why: "failed" }]);
   }
 }
 
-function onDisconnected(state: EnvironmentState, orderly: boolean, now: number, limits: EnvironmentLimits): Transition {
+/** What the agent of a pooled environment said of itself. */
+function onPooledAgent(state: EnvironmentState, agent: AgentState): Transition {
+  switch (agent) {
+    case "warming":
+      return { state: { ...rest(state), phase: "pooled", pooled: "warming" }, effects: NOTHING };
+    case "unassigned":
+      return { state: { ...rest(state), phase: "pooled", pooled: "warm" }, effects: NOTHING };
+    case "failed":
+      return retireNow(state, "failed", [{ type: "startFailed", why: "failed" }]);
+    default:
+      // Whoever has an assignment says which.
+      return protocolError(state);
+  }
+}
+
+function onDisconnected(state: EnvironmentState, how: Disconnection, now: number, limits: EnvironmentLimits): Transition {
+  // One that keeps to other gateways lives, and is not expected back.
+  const starting: EnvironmentState = {
+    ...rest(state),
+    phase: "starting",
+    ...(how === "elsewhere" ? {} : { until: now + limits.reconnectMs }),
+  };
   switch (state.phase) {
     case "busy":
       // The event came when the agent was closing already, which then neither took nor refused it.
-      if (orderly && !state.begun) return leave(state, [{ type: "requeue", requestId: state.requestId ?? "" }]);
+      if (how === "orderly" && !state.begun) return leave(state, [{ type: "requeue", requestId: state.requestId ?? "" }]);
       return { state: { ...state, phase: "lost", until: now + limits.postMortemMs }, effects: NOTHING };
     case "idle":
-      return { state: { ...rest(state), phase: "starting", until: now + limits.reconnectMs }, effects: [{ type: "withdraw" }] };
+      return { state: starting, effects: [{ type: "withdraw" }] };
+    case "pooled":
     case "foreign":
     case "assigning":
-      return { state: { ...rest(state), phase: "starting", until: now + limits.reconnectMs }, effects: NOTHING };
+      return { state: starting, effects: NOTHING };
     default:
       return stay(state);
   }
@@ -211,12 +299,15 @@ function onDisconnected(state: EnvironmentState, orderly: boolean, now: number, 
 function onStateChange(state: EnvironmentState, agent: AgentState, now: number, limits: EnvironmentLimits): Transition {
   // While an event of ours is on its way, the agent's answer to it decides, not what it said before it got it.
   if (state.phase === "busy" || state.phase === "lost" || state.phase === "retiring") return stay(state);
+  if (state.pooled !== undefined) return onPooledAgent(state, agent);
   switch (agent) {
     case "assigned":
       return state.phase === "idle" ? stay(state) : becomeIdle(state);
     case "busy":
+      // With the assignment that is on its way to it, or another one: it answers that.
+      if (state.phase === "assigning") return stay(state);
       return {
-        state: { ...rest(state), phase: "foreign", until: now + limits.foreignMs },
+        state: { ...ofFunction(state), phase: "foreign", until: now + limits.foreignMs },
         effects: state.phase === "idle" ? [{ type: "withdraw" }] : NOTHING,
       };
     case "failed":
@@ -225,7 +316,9 @@ function onStateChange(state: EnvironmentState, agent: AgentState, now: number, 
       return retireNow(state, "failed", state.phase === "idle" ? [{ type: "withdraw" }] : NOTHING);
     case "warming":
     case "unassigned":
-      return stay(state);
+      // It refused an assignment for the sake of an owner that is not one any more.
+      if (state.phase !== "starting" || !state.owned) return stay(state);
+      return { state: { ...rest(state), phase: "assigning", until: now + limits.assignMs }, effects: [{ type: "assign" }] };
   }
 }
 
@@ -267,6 +360,8 @@ function onTerminating(state: EnvironmentState): Transition {
         state: { ...rest(state), phase: "retiring", retire: "drain" },
         effects: [{ type: "withdraw" }, { type: "shutdown", reason: "drain" }],
       };
+    case "pooled":
+      return { state: { ...rest(state), phase: "retiring", retire: "drain" }, effects: [{ type: "shutdown", reason: "drain" }] };
     default:
       return { state: { ...rest(state), phase: "retiring", retire: "drain" }, effects: startFailed(state, "ended") };
   }
@@ -320,7 +415,7 @@ function withoutDeadline(state: EnvironmentState): EnvironmentState {
 
 function becomeIdle(state: EnvironmentState): Transition {
   if (state.retire !== undefined) return retireNow(state, state.retire, NOTHING);
-  return { state: { ...rest(state), served: true, phase: "idle" }, effects: OFFER };
+  return { state: { ...ofFunction(state), served: true, phase: "idle" }, effects: OFFER };
 }
 
 function startFailed(state: EnvironmentState, why: "timeout" | "ended"): readonly EnvironmentEffect[] {

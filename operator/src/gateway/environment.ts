@@ -1,21 +1,21 @@
 import {
   type AgentState,
+  type Assigned,
   type Assignment,
   CloseCode,
   FrameType,
-  MAX_STREAMED,
+  INLINE_PACKAGE,
   type Result,
   type RoleToken,
-  STREAM_WINDOW,
+  type StateChange,
 } from "../api/environment-protocol.ts";
 import type { FunctionEffective } from "../api/types.generated.ts";
 import { roleOf } from "../domain/effective.ts";
 import { KappaError } from "../domain/errors.ts";
 import type { Clock } from "../kube/clock.ts";
-import { MAX_RESPONSE } from "../lambda-api/invoke-request.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { AssignedHeader, AssignmentFailedHeader, BusyHeader, isResponseChunk, isResult, StateChangeHeader } from "./agent-headers.ts";
-import type { AgentConnection, ReceivedFrame } from "./agent-server.ts";
+import type { AgentConnection, ConnectionEnd, ReceivedFrame } from "./agent-server.ts";
 import {
   type EnvironmentEffect,
   type EnvironmentEvent,
@@ -26,14 +26,17 @@ import {
   nextState,
 } from "./environment-state.ts";
 import type { Runnable } from "./function-registry.ts";
-import type { BytesLeft, Invocation } from "./invocation.ts";
+import type { Invocation } from "./invocation.ts";
 import { failureBody, overused, RESPONSE_TOO_LARGE } from "./platform-errors.ts";
 import type { Overuse, PodCondition } from "./pod.ts";
+import { ResponseParts } from "./response-parts.ts";
 
 /** Added to a function's time-out before an agent that does not answer is given up. It enforces the time-out itself. */
 const ANSWER_MARGIN_MS = 15_000;
 /** For the agent to fetch and unpack the package and start the runtime (Lambda allows the start 10 s). */
 const ASSIGN_MS = 60_000;
+/** Lambda allows the start of one of provisioned concurrency this long, or its time-out where that is longer (LAMBDA: up to 15 min). */
+const PROVISIONED_INIT_MS = 130_000;
 const RECONNECT_MS = 10_000;
 const BUSY_MS = 200;
 /** A kubelet looks at its containers once a second and then reports: 2 s on a busy machine, and more than that on a busier one. */
@@ -41,8 +44,6 @@ const POST_MORTEM_MS = 5_000;
 /** An environment's credentials are good for 12 h, so it is replaced before, those of one hour not all at once. */
 const MAX_AGE_MS = 10 * 3_600_000;
 const AGE_SPREAD_MS = 3_600_000;
-/** Credit is told in steps of so many bytes: a frame for each small part would be as much traffic again. */
-const CREDIT_BYTES = 64 * 1024;
 
 /** Why an environment never came to its first event. */
 export type StartFailure =
@@ -55,14 +56,24 @@ export type StartFailure =
 /** What is counted of an event. */
 export type Used = Pick<Result, "durationMs" | "billedMs" | "functionError">;
 
+/** Who keeps environments that are no function's hears from them. */
+export interface PoolKeeper {
+  moved(environment: Environment, from: EnvironmentPhase): void;
+  startFailed(environment: Environment, failure: StartFailure): void;
+}
+
 /** The dispatcher of a function hears from its environments. */
-export interface EnvironmentHost {
+export interface EnvironmentHost extends PoolKeeper {
   offered(environment: Environment): void;
   withdrawn(environment: Environment): void;
   /** The event was not taken; nothing ran. */
   requeued(invocation: Invocation): void;
-  startFailed(environment: Environment, failure: StartFailure): void;
-  moved(environment: Environment, from: EnvironmentPhase): void;
+  /** It was taken from a pool, and somebody else's assignment was first: it is not this function's. After `startFailed`. */
+  left(environment: Environment): void;
+  /** No node has room for it. */
+  obstructed(environment: Environment): void;
+  /** Its agent has told what it does, for the latest view of the gateways. */
+  epochAnswered(environment: Environment): void;
   /** The runtime asked for its first event. */
   started(environment: Environment, initDurationMs: number): void;
   finished(environment: Environment, invocation: Invocation, used: Used | undefined): void;
@@ -70,10 +81,35 @@ export interface EnvironmentHost {
   assignment(environment: Environment): Assignment | undefined;
 }
 
+/** Why an environment of provisioned concurrency cannot take events. */
+export interface InitFailure {
+  reason: string;
+  message: string;
+}
+
 export interface EnvironmentDeps {
   clock: Clock;
   log: Logger;
   startTimeoutMs: number;
+  pools: PoolKeeper;
+  /** Of this gateway's view of the others. */
+  epoch(): number;
+  /** An agent knows of this view of the gateways. */
+  heardEpoch(epoch: number): void;
+  /** A package, where it is in memory. */
+  packageBytes(sha256: string): Uint8Array | undefined;
+  /** A pooled agent says that another gateway gave it this assignment. @returns whether it has shown so */
+  claimed(environment: Environment, assignmentId: string, pass: string | undefined): boolean;
+  /** It was taken from a pool, refused, and is no function's again. */
+  returned(environment: Environment): void;
+  /** It was sent its assignment. */
+  assignmentSent(environment: Environment): void;
+  /** It has become a function, as which it was not made. */
+  becameFunction(environment: Environment): void;
+  /** One of provisioned concurrency can take events now, or will not. */
+  initialized(environment: Environment, failure: InitFailure | undefined): void;
+  /** The size of its function is refused to one that came from a pool. */
+  resizeRefused(environment: Environment, why: string): void;
   deletePod(environment: Environment, now: boolean): void;
   /** Has the execution role's Kubernetes token told, now or when it comes, and whenever it is renewed. Returns the way to end that. */
   followRole(namespace: string, serviceAccount: string, tell: (token: RoleToken) => void): () => void;
@@ -82,23 +118,37 @@ export interface EnvironmentDeps {
 /** Phases in which the agent holds the role's token. */
 const HOLDS_TOKEN: ReadonlySet<EnvironmentPhase> = new Set(["assigning", "idle", "busy", "foreign"]);
 
-/** What is known of a pod when its environment enters the table. */
+/** One pod. */
 export interface EnvironmentIdentity {
   namespace: string;
   podName: string;
   podUid: string;
-  /** From the pod's annotation: what it was made for and can never change. */
-  assignmentId: string;
 }
 
-/** A response that the runtime streams, so far. All bytes. */
-interface Streaming {
-  received: number;
-  /** Told to the agent. */
-  credited: number;
-  /** Left, and not told yet. */
-  owed: number;
-  left: BytesLeft;
+/** The pool that a pod was made for, from its annotations. */
+export interface PoolOrigin {
+  /** Its name in the namespace. */
+  name: string;
+  /** Tells what the pod was made from. */
+  hash: string;
+  /** Name of the gateway that made it. */
+  madeBy: string;
+}
+
+/** What is known of a pod when its environment enters the table. */
+export interface EnvironmentFacts {
+  owned: boolean;
+  /** What it was made for or has become; absent for one that waits in a pool. */
+  assignmentId: string | undefined;
+  /** What that is, where this gateway still knows it. */
+  runnable: Runnable | undefined;
+  /** Where it was made for a pool. */
+  pool: PoolOrigin | undefined;
+  /** The version or alias whose provisioned concurrency it is of. */
+  provisioned: string | undefined;
+  expectedMs: number;
+  /** Epoch milliseconds. */
+  createdAt: number;
 }
 
 /** One environment: its pod, its agent's connection and the event that runs in it. Decisions are in `environment-state.ts`. */
@@ -106,11 +156,10 @@ export class Environment {
   readonly identity: EnvironmentIdentity;
   /** `namespace/podName`. */
   readonly key: string;
-  readonly functionUid: string;
-  /** Epoch milliseconds from which on it is not to be used any more. */
-  readonly oldAt: number;
-  /** What it was made for, where this gateway still knows it. */
-  runnable: Runnable | undefined;
+  readonly pool: PoolOrigin | undefined;
+  readonly provisioned: string | undefined;
+  /** Whether its agent is known to have had its assignment; see `agent-admission.ts`. */
+  confirmed: boolean;
   nodeName: string | undefined;
   /** Somebody is deleting the pod already. */
   terminating = false;
@@ -129,9 +178,18 @@ export class Environment {
   /** Until then it is counted on to start. */
   expectedUntil: number;
   readonly #deps: EnvironmentDeps;
-  readonly #limits: EnvironmentLimits;
+  #assignmentId: string | undefined;
+  #oldAt: number;
+  /** Whether its processes may have begun. */
+  #started = false;
+  /** The latest view for which its agent has told what it does. */
+  #answered = 0;
+  #runnable: Runnable | undefined;
+  #limits: EnvironmentLimits;
   #host: EnvironmentHost | undefined;
   #state: EnvironmentState;
+  /** Of the function that it was taken for and is not of, until that was told. */
+  #leftHost: EnvironmentHost | undefined;
   #connection: AgentConnection | undefined;
   #unfollowRole: (() => void) | undefined;
   #invocation: Invocation | undefined;
@@ -147,31 +205,47 @@ export class Environment {
   /** What it ended of, where the function did that. */
   #overuse: Overuse | undefined;
   /** Of the event that runs. */
-  #streaming: Streaming | undefined;
+  #parts: ResponseParts | undefined;
 
-  constructor(
-    identity: EnvironmentIdentity,
-    is: { owned: boolean; runnable: Runnable | undefined; expectedMs: number; createdAt: number },
-    deps: EnvironmentDeps,
-  ) {
+  constructor(identity: EnvironmentIdentity, is: EnvironmentFacts, deps: EnvironmentDeps) {
     this.identity = identity;
     this.key = `${identity.namespace}/${identity.podName}`;
-    this.functionUid = functionUidOf(identity);
-    this.runnable = is.runnable;
-    this.oldAt = is.createdAt + MAX_AGE_MS + AGE_SPREAD_MS * chanceOf(identity.podUid);
+    this.#assignmentId = is.assignmentId;
+    this.confirmed = is.assignmentId !== undefined;
+    this.pool = is.pool;
+    this.provisioned = is.provisioned;
+    this.#runnable = is.runnable;
+    this.#oldAt = is.createdAt;
     this.#deps = deps;
     this.since = deps.clock.monotonic();
     this.expectedUntil = this.since + is.expectedMs;
-    this.#state = newEnvironment(is.owned, this.since + deps.startTimeoutMs);
-    this.#limits = {
-      startMs: deps.startTimeoutMs,
-      reconnectMs: RECONNECT_MS,
-      assignMs: ASSIGN_MS,
-      postMortemMs: POST_MORTEM_MS,
-      // Of a configuration that is not known any more the longest time-out is assumed.
-      foreignMs: (is.runnable?.effective.timeout ?? 900) * 1000 + ANSWER_MARGIN_MS,
-      busyMs: BUSY_MS,
-    };
+    this.#state = newEnvironment(is.owned, this.since + deps.startTimeoutMs, is.assignmentId === undefined);
+    this.#limits = this.#limitsNow();
+  }
+
+  /** What it was made for or has become, where this gateway still knows it. */
+  get runnable(): Runnable | undefined {
+    return this.#runnable;
+  }
+
+  /** What it was made for or has become; absent for one that waits in a pool. */
+  get assignmentId(): string | undefined {
+    return this.#assignmentId;
+  }
+
+  /** The function that it belongs to. */
+  get functionUid(): string | undefined {
+    return functionUidOf(this.#assignmentId);
+  }
+
+  /** What its agent said last, while it waits in a pool. */
+  get pooled(): EnvironmentState["pooled"] {
+    return this.#state.pooled;
+  }
+
+  /** Epoch milliseconds from which on it is not to be used any more. */
+  get oldAt(): number {
+    return this.#oldAt + MAX_AGE_MS + AGE_SPREAD_MS * chanceOf(this.identity.podUid);
   }
 
   get phase(): EnvironmentPhase {
@@ -203,12 +277,36 @@ export class Environment {
   /** The function became known. */
   attach(host: EnvironmentHost, runnable: Runnable | undefined): void {
     this.#host = host;
-    this.runnable ??= runnable;
+    this.#setRunnable(this.#runnable ?? runnable);
+  }
+
+  /** Makes a pooled one the environment of a function. @param since monotonic milliseconds at which it was wanted */
+  become(host: EnvironmentHost, runnable: Runnable, since: number): void {
+    this.#host = host;
+    this.#setRunnable(runnable);
+    this.#assignmentId = runnable.assignmentId;
+    this.wantedSince = since;
+    this.#oldAt = this.#deps.clock.now();
+    this.apply({ type: "become" });
+  }
+
+  /** Another gateway has made it the environment of a function. The one that it was taken for, if any, is told. */
+  learn(assignmentId: string): void {
+    this.apply({ type: "learned" });
+    this.#assignmentId = assignmentId;
+    this.confirmed = true;
+    this.#oldAt = this.#deps.clock.now();
+  }
+
+  /** Whether it is known what it does in a view of the gateways: its agent has said so, or nothing runs in it yet. */
+  answered(epoch: number): boolean {
+    return !this.#started || (this.connected && this.#answered >= epoch);
   }
 
   /** Takes the agent's connection. */
   connect(connection: AgentConnection, state: AgentState): void {
     this.#connection = connection;
+    this.#started = true;
     this.apply({ type: "connected", state });
   }
 
@@ -217,11 +315,11 @@ export class Environment {
     this.#connection?.send(frame);
   }
 
-  /** @param orderly whether the agent said that it goes */
-  disconnected(orderly: boolean): void {
+  disconnected(end: ConnectionEnd): void {
     this.#connection = undefined;
+    this.#answered = 0;
     this.expectedUntil = this.#deps.clock.monotonic() + 2_000;
-    this.apply({ type: "disconnected", orderly });
+    this.apply({ type: "disconnected", how: end === "silent" ? "broken" : end });
   }
 
   /** Hands an event over. Only for an environment that is idle. */
@@ -240,7 +338,7 @@ export class Environment {
         invokedFunctionArn: invocation.invokedArn,
         traceId: invocation.traceId,
         logTail: invocation.logTail,
-        epoch: 0,
+        epoch: this.#deps.epoch(),
         ...(invocation.clientContext === undefined ? {} : { clientContext: invocation.clientContext }),
       },
       body: invocation.payload,
@@ -249,10 +347,15 @@ export class Environment {
 
   /** The pod's status, as the watch shows it. */
   podChanged(condition: PodCondition): void {
+    const obstructed = condition.unschedulable !== undefined && !this.unschedulable;
     this.unschedulable = condition.unschedulable !== undefined;
+    this.#started ||= condition.started;
     this.obstacle = condition.waiting ?? condition.unschedulable;
     if (condition.acknowledged !== "pending") this.unacknowledgedSince = undefined;
     else this.unacknowledgedSince ??= this.#deps.clock.monotonic();
+    if (obstructed) this.#host?.obstructed(this);
+    if (condition.resizeRefused !== undefined && this.owned && this.#assignmentId !== undefined && this.#state.retire === undefined)
+      this.#deps.resizeRefused(this, condition.resizeRefused);
     if (condition.ended === "terminating" && !this.terminating) {
       this.terminating = true;
       this.apply({ type: "podTerminating" });
@@ -286,21 +389,26 @@ export class Environment {
         return;
       case FrameType.assigned: {
         const header = AssignedHeader.safeParse(frame.header);
-        if (!header.success || header.data.assignmentId !== this.identity.assignmentId) {
+        if (!header.success || header.data.assignmentId !== this.#assignmentId) {
           this.#malformed("assigned");
           return;
         }
+        this.confirmed = true;
         this.#host?.started(this, header.data.initDurationMs);
         this.apply({ type: "assigned" });
+        if (this.pool) this.#deps.becameFunction(this);
+        if (this.provisioned !== undefined) this.#deps.initialized(this, initErrorOf(header.data));
         return;
       }
-      case FrameType.assignmentFailed:
-        if (!AssignmentFailedHeader.safeParse(frame.header).success) {
+      case FrameType.assignmentFailed: {
+        const header = AssignmentFailedHeader.safeParse(frame.header);
+        if (!header.success) {
           this.#malformed("assignmentFailed");
           return;
         }
-        this.#apply({ type: "assignmentFailed" }, frame);
+        this.#apply({ type: "assignmentFailed", refused: header.data.kind === "refused" }, frame);
         return;
+      }
       case FrameType.busy: {
         const header = BusyHeader.safeParse(frame.header);
         if (!header.success) {
@@ -316,13 +424,25 @@ export class Environment {
           this.#malformed("stateChange");
           return;
         }
-        this.apply({ type: "stateChange", state: header.data.state });
+        this.#stateChanged(header.data);
         return;
       }
       default:
         this.#malformed("frame");
         return;
     }
+  }
+
+  #stateChanged({ state, epoch, assignmentId, pass }: StateChange): void {
+    if (assignmentId !== undefined && assignmentId !== this.#assignmentId && !this.#deps.claimed(this, assignmentId, pass)) {
+      this.#malformed("stateChange");
+      return;
+    }
+    this.apply({ type: "stateChange", state });
+    this.#deps.heardEpoch(epoch);
+    if (epoch <= this.#answered) return;
+    this.#answered = epoch;
+    this.#host?.epochAnswered(this);
   }
 
   #malformed(what: string): void {
@@ -338,14 +458,46 @@ export class Environment {
   #apply(event: EnvironmentEvent, frame: ReceivedFrame | undefined): void {
     const now = this.#deps.clock.monotonic();
     const { state, effects } = nextState(this.#state, event, now, this.#limits);
-    const from = this.#state.phase;
+    const { phase: from, pooled } = this.#state;
     this.#state = state;
+    // The function that it turns out not to be of hears nothing more of it than that.
+    if (effects.some(({ type }) => type === "refused")) this.#leave();
     if (state.phase !== from) {
       this.since = now;
-      this.#host?.moved(this, from);
+      if (this.#host) this.#host.moved(this, from);
+      else if (pooled !== undefined || state.pooled !== undefined) this.#deps.pools.moved(this, from);
     }
     for (const effect of effects) this.#effect(effect, frame);
     this.#followRole();
+  }
+
+  #setRunnable(runnable: Runnable | undefined): void {
+    this.#runnable = runnable;
+    this.#limits = this.#limitsNow();
+  }
+
+  #limitsNow(): EnvironmentLimits {
+    // Of a configuration that is not known any more the longest time-out is assumed.
+    const timeoutMs = (this.#runnable?.effective.timeout ?? 900) * 1000;
+    return {
+      startMs: this.#deps.startTimeoutMs,
+      reconnectMs: RECONNECT_MS,
+      assignMs: this.provisioned === undefined ? ASSIGN_MS : Math.max(PROVISIONED_INIT_MS, timeoutMs) + ANSWER_MARGIN_MS,
+      postMortemMs: POST_MORTEM_MS,
+      foreignMs: timeoutMs + ANSWER_MARGIN_MS,
+      busyMs: BUSY_MS,
+    };
+  }
+
+  /** It is not of the function that it was taken for. */
+  #leave(): void {
+    const host = this.#host;
+    this.#host = undefined;
+    this.#setRunnable(undefined);
+    this.#assignmentId = undefined;
+    this.#assigned = false;
+    this.wantedSince = undefined;
+    this.#leftHost = host;
   }
 
   /** The owner keeps the agent supplied with the role's token. After the effects: the assignment goes first. */
@@ -355,8 +507,8 @@ export class Environment {
     if (wanted === (this.#unfollowRole !== undefined)) return;
     this.#unfollowRole?.();
     this.#unfollowRole = undefined;
-    if (!wanted || !this.runnable) return;
-    this.#unfollowRole = this.#deps.followRole(this.identity.namespace, roleOf(this.runnable.effective), (header) =>
+    if (!wanted || !this.#runnable) return;
+    this.#unfollowRole = this.#deps.followRole(this.identity.namespace, roleOf(this.#runnable.effective), (header) =>
       this.#connection?.send({ type: FrameType.roleToken, header }),
     );
   }
@@ -384,6 +536,14 @@ export class Environment {
       case "assign":
         this.#assign();
         return;
+      case "refused": {
+        const host = this.#leftHost;
+        this.#leftHost = undefined;
+        this.#deps.returned(this);
+        host?.startFailed(this, { why: "refused" });
+        host?.left(this);
+        return;
+      }
       case "startFailed":
         this.#startFailed(effect.why, frame);
         return;
@@ -402,41 +562,25 @@ export class Environment {
   #take(use: (invocation: Invocation) => void): void {
     const invocation = this.#invocation;
     this.#invocation = undefined;
-    this.#streaming = undefined;
+    this.#parts?.end();
+    this.#parts = undefined;
     if (invocation) use(invocation);
   }
 
   #pass(frame: ReceivedFrame | undefined): void {
     if (frame?.type !== FrameType.responseChunk) return;
-    const { header, body } = frame;
-    this.#streaming ??= this.#startStreaming(header.requestId);
-    const streaming = this.#streaming;
-    streaming.received += body.length;
-    // What an agent may have on the way bounds what a slow caller costs.
-    if (streaming.received - streaming.credited > STREAM_WINDOW || streaming.received > MAX_STREAMED + STREAM_WINDOW)
-      this.#malformed("responseChunk");
-    else this.#invocation?.chunk(body, header.contentType, streaming.left);
-  }
-
-  #startStreaming(requestId: string): Streaming {
-    const streaming: Streaming = {
-      received: 0,
-      credited: 0,
-      owed: 0,
-      left: (bytes) => {
-        streaming.owed += bytes;
-        if (this.#streaming !== streaming || streaming.owed < CREDIT_BYTES) return;
-        this.#connection?.send({ type: FrameType.credit, header: { requestId, bytes: streaming.owed } });
-        streaming.credited += streaming.owed;
-        streaming.owed = 0;
-      },
-    };
-    return streaming;
+    const {
+      header: { requestId, contentType },
+      body,
+    } = frame;
+    this.#parts ??= new ResponseParts((bytes) => this.#connection?.send({ type: FrameType.credit, header: { requestId, bytes } }));
+    if (!this.#parts.receive(body.length)) this.#malformed("responseChunk");
+    else this.#invocation?.chunk(body, contentType, this.#parts.left);
   }
 
   #answer(frame: ReceivedFrame | undefined): void {
     if (frame?.type !== FrameType.result) return;
-    const isTooLarge = frame.header.streamed === true && (this.#streaming?.received ?? 0) > MAX_RESPONSE;
+    const isTooLarge = frame.header.streamed === true && this.#parts?.isLarge === true;
     const { header, body } = frame;
     if (header.errorType === OUT_OF_MEMORY) this.#overran = true;
     this.#take((invocation) => {
@@ -476,28 +620,51 @@ export class Environment {
     const assignment = this.#host?.assignment(this);
     if (assignment) {
       this.#assigned = true;
-      this.#connection?.send({ type: FrameType.assign, header: assignment });
+      const { sha256, size } = assignment.code;
+      const body = size <= INLINE_PACKAGE ? this.#deps.packageBytes(sha256) : undefined;
+      this.#connection?.send({ type: FrameType.assign, header: assignment, ...(body === undefined ? {} : { body }) });
+      this.#deps.assignmentSent(this);
     } else this.apply({ type: "retire", reason: "replaced" });
   }
 
   #startFailed(why: "timeout" | "ended" | "assignment" | "failed", frame: ReceivedFrame | undefined): void {
-    if (why === "ended" && this.#assigned && this.#overuse) {
-      this.#host?.startFailed(this, { why: "overuse", overuse: this.#overuse });
-      return;
+    const failure = this.#failureOf(why, frame);
+    if (this.provisioned !== undefined) this.#deps.initialized(this, initFailureOf(failure));
+    (this.#host ?? this.#deps.pools).startFailed(this, failure);
+  }
+
+  #failureOf(why: "timeout" | "ended" | "assignment" | "failed", frame: ReceivedFrame | undefined): StartFailure {
+    if (why === "ended" && this.#assigned && this.#overuse) return { why: "overuse", overuse: this.#overuse };
+    if (why === "assignment" && frame?.type === FrameType.assignmentFailed) {
+      const { errorType, message } = frame.header;
+      return { why: "package", errorType, message };
     }
-    if (why !== "assignment" || frame?.type !== FrameType.assignmentFailed) {
-      this.#host?.startFailed(this, { why: why === "assignment" ? "failed" : why, detail: this.obstacle ?? NO_DETAIL[why] });
-      return;
-    }
-    const { kind, errorType, message } = frame.header;
-    if (kind === "package") this.#host?.startFailed(this, { why: "package", errorType, message });
-    else this.#host?.startFailed(this, { why: "refused" });
+    return { why: why === "assignment" ? "failed" : why, detail: this.obstacle ?? NO_DETAIL[why] };
   }
 }
 
 /** The function of an assignment. */
-export function functionUidOf({ assignmentId }: EnvironmentIdentity): string {
-  return assignmentId.slice(0, assignmentId.indexOf("/"));
+export function functionUidOf(assignmentId: string | undefined): string | undefined {
+  return assignmentId?.slice(0, assignmentId.indexOf("/"));
+}
+
+/** Code that fails while it starts is tried again with each event, but is not what was declared. */
+function initErrorOf({ initError }: Assigned): InitFailure | undefined {
+  return initError && { reason: "FunctionError", message: `${initError.errorType}: ${initError.message}` };
+}
+
+/** For a person who looks at what has been declared. */
+function initFailureOf(failure: StartFailure): InitFailure {
+  switch (failure.why) {
+    case "package":
+      return { reason: "PackageFailed", message: `${failure.errorType}: ${failure.message}` };
+    case "overuse":
+      return { reason: "OutOfRoom", message: failure.overuse.of === "memory" ? "it used more memory than it has" : "its /tmp is full" };
+    case "refused":
+      return { reason: "Refused", message: "its agent has another assignment" };
+    default:
+      return { reason: "StartFailed", message: failure.detail };
+  }
 }
 
 const OUT_OF_MEMORY = "Runtime.OutOfMemory";

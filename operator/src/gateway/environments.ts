@@ -1,16 +1,27 @@
-import { CloseCode, FrameType, type Hello, type Member } from "../api/environment-protocol.ts";
+import { CloseCode, FrameType, type Hello, type Member, type Welcome } from "../api/environment-protocol.ts";
 import type { Clock } from "../kube/clock.ts";
-import { Annotation } from "../resources/labels.ts";
+import { Annotation, Label } from "../resources/labels.ts";
 import type { EnvironmentGaugeState } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { AgentConnection, AgentHost, AgentListener } from "./agent-server.ts";
+import { agentVerdict } from "./agent-admission.ts";
+import type { Admission, AgentConnection, AgentHost, AgentListener } from "./agent-server.ts";
 import type { AgentIdentity } from "./agent-tokens.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { Environment, type EnvironmentDeps, type EnvironmentIdentity, functionUidOf } from "./environment.ts";
+import {
+  Environment,
+  type EnvironmentDeps,
+  type EnvironmentFacts,
+  type EnvironmentIdentity,
+  functionUidOf,
+  type PoolKeeper,
+  type PoolOrigin,
+} from "./environment.ts";
 import type { FunctionEntry, FunctionRegistry, Runnable } from "./function-registry.ts";
 import { type Pod, podCondition } from "./pod.ts";
 import type { PodWriter } from "./pod-writer.ts";
+import { poolOwnerKey } from "./pools/pool-owner.ts";
 import type { SuspectNodes } from "./suspect-nodes.ts";
+import type { Tickets } from "./tickets.ts";
 
 /** An agent may be quicker than the watch that shows its pod. */
 const POD_WAIT_MS = 5_000;
@@ -21,6 +32,27 @@ const POD_WAIT_MS = 5_000;
 const ACKNOWLEDGE_MS = 3_000;
 /** A pod that was found, not made: its agent is expected to dial this gateway within this time, else it is not counted on. */
 const FOUND_EXPECTED_MS = 2_000;
+/** Epochs are times, so one that is further ahead than any clock can be is made up. */
+const MAX_EPOCH_AHEAD_MS = 24 * 3_600_000;
+
+/** The gateways, as far as agents hear of them. */
+export interface Gateways {
+  readonly epoch: number;
+  ownerOf(key: string): string;
+  isSelf(name: string): boolean;
+  membersFor(key: string): Member[];
+  /** An agent knows of a later view. */
+  heard(epoch: number): void;
+}
+
+/** What becomes of environments that came from pools or are declared. */
+export interface EnvironmentKeeper extends PoolKeeper {
+  /** One has left its pool. */
+  taken(environment: Environment): void;
+  becameFunction: EnvironmentDeps["becameFunction"];
+  initialized: EnvironmentDeps["initialized"];
+  resizeRefused: EnvironmentDeps["resizeRefused"];
+}
 
 export interface EnvironmentsOptions {
   clock: Clock;
@@ -32,8 +64,10 @@ export interface EnvironmentsOptions {
   /** The dispatcher of a function, made when it is not there. */
   dispatcherOf(entry: FunctionEntry): Dispatcher;
   followRole: EnvironmentDeps["followRole"];
-  /** The gateways that an agent of this function should dial. */
-  membersFor(functionKey: string): Member[];
+  packageBytes: EnvironmentDeps["packageBytes"];
+  tickets: Tickets;
+  gateways: Gateways;
+  keeper: EnvironmentKeeper;
 }
 
 /** Every environment pod of every account, with its agent's connection where there is one. */
@@ -43,14 +77,29 @@ export class Environments implements AgentHost {
   readonly #byPod = new Map<string, Environment>();
   /** Agents whose pod the watch has not shown yet. */
   readonly #awaited = new Map<string, Set<() => void>>();
+  /** Pods that this gateway has made for pools, as long as nobody was given their ticket. */
+  readonly #ticketsDue = new Set<string>();
 
   constructor(options: EnvironmentsOptions) {
     this.#options = options;
+    const { keeper, gateways } = options;
     this.#deps = {
       clock: options.clock,
       log: options.log,
       startTimeoutMs: options.startTimeoutMs,
       followRole: options.followRole,
+      packageBytes: options.packageBytes,
+      pools: keeper,
+      epoch: () => gateways.epoch,
+      heardEpoch: (epoch) => {
+        if (epoch > gateways.epoch && epoch <= options.clock.now() + MAX_EPOCH_AHEAD_MS) gateways.heard(epoch);
+      },
+      claimed: (environment, assignmentId, pass) => this.#claimed(environment, assignmentId, pass),
+      returned: (environment) => environment.apply({ type: "owned", owned: this.#ownsPools(environment.identity.namespace) }),
+      assignmentSent: (environment) => this.#tellNewMembers(environment),
+      becameFunction: (environment) => keeper.becameFunction(environment),
+      initialized: (environment, failure) => keeper.initialized(environment, failure),
+      resizeRefused: (environment, why) => keeper.resizeRefused(environment, why),
       deletePod: (environment, now) => this.#deletePod(environment, now),
     };
     // A pod can be shown before its function is.
@@ -62,8 +111,16 @@ export class Environments implements AgentHost {
   /** How many this gateway owns, by what they do. */
   counts(): Record<EnvironmentGaugeState, number> {
     const counts = { starting: 0, idle: 0, busy: 0, retiring: 0 };
-    for (const environment of this.#byPod.values()) if (environment.owned) counts[GAUGE[environment.phase]]++;
+    for (const environment of this.#byPod.values()) {
+      const state = GAUGE[environment.phase];
+      if (environment.owned && environment.pooled === undefined && state !== undefined) counts[state]++;
+    }
     return counts;
+  }
+
+  /** All there are. */
+  all(): Iterable<Environment> {
+    return this.#byPod.values();
   }
 
   /** Takes a pod as the watch shows it. */
@@ -83,10 +140,13 @@ export class Environments implements AgentHost {
       const now = this.#options.clock.now();
       const createdAt = Date.parse(pod.metadata.creationTimestamp ?? "");
       environment = this.#add(identity, {
+        ...originOf(pod),
+        runnable: undefined,
         expectedMs: expectedMs(createdAt, now, this.#options.startTimeoutMs),
         createdAt: Number.isNaN(createdAt) ? now : createdAt,
       });
     }
+    this.#readAssignment(environment, pod);
     environment.nodeName = pod.spec?.nodeName;
     // Only its kubelet writes this, so the node is alive; what is being deleted may change without it.
     if (condition.acknowledged === "acknowledged" && condition.ended === "running") this.#options.suspects.heard(environment.nodeName);
@@ -102,36 +162,73 @@ export class Environments implements AgentHost {
 
   /** Puts a pod that this gateway has just made into the table, unless the watch was quicker. */
   adopt(identity: EnvironmentIdentity, runnable: Runnable, wanted: { since: number; avoidsNodes: boolean }): Environment {
-    const { clock, startTimeoutMs } = this.#options;
-    const environment =
-      this.#byPod.get(keyOf(identity)) ?? this.#add(identity, { expectedMs: startTimeoutMs, createdAt: clock.now() }, runnable);
+    const environment = this.#adopt(identity, { assignmentId: runnable.assignmentId, runnable, pool: undefined });
     environment.wantedSince = wanted.since;
     environment.avoidsNodes = wanted.avoidsNodes;
     return environment;
   }
 
-  async admit(
-    identity: AgentIdentity,
-    hello: Hello,
-  ): Promise<{ refused: number; why: string } | { take: (connection: AgentConnection) => AgentListener; members: Member[] }> {
+  /** The same, of one that was made for a pool. */
+  adoptPooled(identity: EnvironmentIdentity, pool: PoolOrigin): Environment {
+    return this.#adopt(identity, { assignmentId: undefined, runnable: undefined, pool });
+  }
+
+  /** This gateway is making a pod for a pool: the first agent that dials from it is given the ticket. */
+  expectFirst(pod: { namespace: string; podName: string }, expected: boolean): void {
+    if (expected) this.#ticketsDue.add(keyOf(pod));
+    else this.#ticketsDue.delete(keyOf(pod));
+  }
+
+  /** Whether the agent of a pooled environment can have proven itself to anybody but this gateway. */
+  isKnownElsewhere(environment: Environment): boolean {
+    return !this.#ticketsDue.has(environment.key);
+  }
+
+  async admit(identity: AgentIdentity, hello: Hello): Promise<Admission> {
     const environment = await this.#known(identity);
     if (!environment || environment.identity.podUid !== identity.podUid)
       return { refused: CloseCode.unauthorized, why: "there is no such environment pod" };
     if (environment.connected) return { refused: CloseCode.duplicate, why: "the pod is connected already" };
-    if (hello.assignmentId !== undefined && hello.assignmentId !== environment.identity.assignmentId)
-      return { refused: CloseCode.unauthorized, why: "the pod was made for another assignment" };
-    const { suspects, membersFor } = this.#options;
+    const verdict = this.#verdict(environment, hello);
+    if (!verdict.admitted) return { refused: CloseCode.unauthorized, why: verdict.why };
+    const { suspects } = this.#options;
     suspects.clear(environment.nodeName);
     suspects.heard(environment.nodeName);
-    return {
-      members: membersFor(this.#functionOf(environment)?.key ?? environment.key),
-      take: (connection) => {
-        // Another one may have come while this one was being looked at.
-        if (environment.connected) connection.close(CloseCode.duplicate, "the pod is connected already");
-        else environment.connect(connection, hello.state);
-        return this.#listen(environment, connection);
+    return { take: (connection) => this.#take(environment, hello, connection) };
+  }
+
+  #verdict(environment: Environment, hello: Hello) {
+    const { tickets } = this.#options;
+    const { podUid } = environment.identity;
+    return agentVerdict(
+      {
+        pooled: environment.pool !== undefined,
+        assignmentId: environment.assignmentId,
+        confirmed: environment.confirmed,
+        ticketDue: this.#ticketsDue.has(environment.key),
       },
-    };
+      hello,
+      {
+        ticket: tickets.isTicket(hello.ticket, podUid),
+        pass: hello.assignmentId !== undefined && tickets.isPass(hello.pass, podUid, hello.assignmentId),
+      },
+    );
+  }
+
+  /** Takes a connection, if nothing has changed since it was admitted. */
+  #take(environment: Environment, hello: Hello, connection: AgentConnection): AgentListener {
+    const verdict = this.#verdict(environment, hello);
+    if (environment.connected) connection.close(CloseCode.duplicate, "the pod is connected already");
+    else if (!verdict.admitted) connection.close(CloseCode.unauthorized, verdict.why);
+    else {
+      // Whichever way it has proven itself, nobody else is its agent.
+      this.#ticketsDue.delete(environment.key);
+      if (verdict.learned !== undefined) this.#learn(environment, verdict.learned);
+      const ticket = verdict.giveTicket ? { ticket: this.#options.tickets.ticket(environment.identity.podUid) } : {};
+      connection.send({ type: FrameType.welcome, header: { ...this.#welcome(environment), ...ticket } });
+      environment.connect(connection, hello.state);
+    }
+    return this.#listen(environment, connection);
   }
 
   packageOf(identity: AgentIdentity): string | undefined {
@@ -144,16 +241,74 @@ export class Environments implements AgentHost {
     return this.#byPod.get(`${namespace}/${podName}`)?.identity.podUid === podUid;
   }
 
-  /** Tells every agent which gateways there are now. */
-  announceMembers(): void {
-    const { membersFor } = this.#options;
+  /** The gateways changed: some pools have another owner, and every agent is told. After the functions' owners were. */
+  gatewaysChanged(): void {
     for (const environment of this.#byPod.values()) {
-      if (!environment.connected) continue;
-      environment.tell({
-        type: FrameType.welcome,
-        header: { members: membersFor(this.#functionOf(environment)?.key ?? environment.key), epoch: 0 },
-      });
+      if (environment.pooled !== undefined) environment.apply({ type: "owned", owned: this.#ownsPools(environment.identity.namespace) });
+      if (environment.connected) environment.tell({ type: FrameType.welcome, header: this.#welcome(environment) });
     }
+  }
+
+  #welcome(environment: Environment): Welcome {
+    const { gateways } = this.#options;
+    const entry = this.#functionOf(environment);
+    return {
+      members: this.#membersOf(environment),
+      epoch: gateways.epoch,
+      ...(entry ? { owner: gateways.ownerOf(entry.key) } : {}),
+    };
+  }
+
+  /** The gateways that an agent keeps to. In a pool: the one that made its pod, which knows it, the pool's owner, and some by chance. */
+  #membersOf(environment: Environment): Member[] {
+    const { gateways } = this.#options;
+    const entry = this.#functionOf(environment);
+    const byPod = gateways.membersFor(entry?.key ?? environment.key);
+    if (environment.pooled === undefined || environment.pool === undefined) return byPod;
+    const byPool = gateways.membersFor(poolOwnerKey(environment.identity.namespace));
+    const { madeBy } = environment.pool;
+    const all = new Map([...byPool.slice(0, 1), ...byPod, ...byPool].map((member) => [member.name, member]));
+    return [...all.values()].sort((a, b) => Number(b.name === madeBy) - Number(a.name === madeBy)).slice(0, Math.max(byPod.length, 1));
+  }
+
+  /** With an assignment its members may be others; where they are not, there is nothing to tell. */
+  #tellNewMembers(environment: Environment): void {
+    if (environment.pool === undefined) return;
+    const { members, ...view } = this.#welcome(environment);
+    const former = new Set(this.#options.gateways.membersFor(environment.key).map(({ name }) => name));
+    if (members.every(({ name }) => former.has(name))) return;
+    environment.tell({ type: FrameType.welcome, header: { ...view, members } });
+  }
+
+  #ownsPools(namespace: string): boolean {
+    const { gateways } = this.#options;
+    return gateways.isSelf(gateways.ownerOf(poolOwnerKey(namespace)));
+  }
+
+  #claimed(environment: Environment, assignmentId: string, pass: string | undefined): boolean {
+    if (environment.pool === undefined || environment.confirmed) return false;
+    if (!this.#options.tickets.isPass(pass, environment.identity.podUid, assignmentId)) return false;
+    this.#learn(environment, assignmentId);
+    return true;
+  }
+
+  /** What its pod says that it has become. */
+  #readAssignment(environment: Environment, pod: Pod): void {
+    const assignmentId = pod.metadata.annotations?.[Annotation.assignment];
+    if (assignmentId === undefined || environment.confirmed) return;
+    if (environment.assignmentId === assignmentId) environment.confirmed = true;
+    else this.#learn(environment, assignmentId);
+  }
+
+  /** A pooled environment has become a function's by another gateway. */
+  #learn(environment: Environment, assignmentId: string): void {
+    environment.learn(assignmentId);
+    this.#ticketsDue.delete(environment.key);
+    const entry = this.#functionOf(environment);
+    const dispatcher = entry && this.#options.dispatcherOf(entry);
+    dispatcher?.add(environment);
+    environment.apply({ type: "owned", owned: dispatcher?.owned ?? false });
+    this.#options.keeper.taken(environment);
   }
 
   /** Time has passed: for those whose function is not known; the others hear it from their dispatcher. */
@@ -194,7 +349,7 @@ export class Environments implements AgentHost {
           this.#options.log.warn({ pod: environment.key, node: environment.nodeName }, "an agent stopped answering");
           this.#options.suspects.suspect(environment.nodeName);
         }
-        environment.disconnected(how === "orderly");
+        environment.disconnected(how);
       },
     };
   }
@@ -218,10 +373,17 @@ export class Environments implements AgentHost {
     return this.#byPod.get(key);
   }
 
-  #add(identity: EnvironmentIdentity, times: { expectedMs: number; createdAt: number }, runnable?: Runnable): Environment {
-    const entry = this.#functionOf({ identity, functionUid: functionUidOf(identity) });
+  #adopt(identity: EnvironmentIdentity, of: Pick<EnvironmentFacts, "assignmentId" | "runnable" | "pool">): Environment {
+    const { clock, startTimeoutMs } = this.#options;
+    const known = this.#byPod.get(keyOf(identity));
+    return known ?? this.#add(identity, { ...of, provisioned: undefined, expectedMs: startTimeoutMs, createdAt: clock.now() });
+  }
+
+  #add(identity: EnvironmentIdentity, facts: Omit<EnvironmentFacts, "owned">): Environment {
+    const entry = this.#functionOf({ identity, functionUid: functionUidOf(facts.assignmentId) });
     const dispatcher = entry && this.#options.dispatcherOf(entry);
-    const environment = new Environment(identity, { owned: dispatcher?.owned ?? false, runnable, ...times }, this.#deps);
+    const owned = facts.assignmentId === undefined ? this.#ownsPools(identity.namespace) : (dispatcher?.owned ?? false);
+    const environment = new Environment(identity, { ...facts, owned }, this.#deps);
     this.#byPod.set(environment.key, environment);
     dispatcher?.add(environment);
     for (const arrived of [...(this.#awaited.get(environment.key) ?? [])]) arrived();
@@ -242,7 +404,7 @@ export class Environments implements AgentHost {
    * annotation on them, and would be given the code, the variables and the events of somebody else's function.
    */
   #functionOf({ identity, functionUid }: Pick<Environment, "identity" | "functionUid">): FunctionEntry | undefined {
-    const entry = this.#options.registry.byUid(functionUid);
+    const entry = functionUid === undefined ? undefined : this.#options.registry.byUid(functionUid);
     return entry?.namespace === identity.namespace ? entry : undefined;
   }
 
@@ -254,7 +416,9 @@ export class Environments implements AgentHost {
   }
 
   #forget(environment: Environment): void {
-    if (this.#byPod.get(environment.key) === environment) this.#byPod.delete(environment.key);
+    if (this.#byPod.get(environment.key) !== environment) return;
+    this.#byPod.delete(environment.key);
+    this.#ticketsDue.delete(environment.key);
   }
 
   #deletePod(environment: Environment, now: boolean): void {
@@ -268,6 +432,7 @@ export class Environments implements AgentHost {
 const GAUGE = {
   starting: "starting",
   assigning: "starting",
+  pooled: undefined,
   idle: "idle",
   busy: "busy",
   foreign: "busy",
@@ -280,11 +445,22 @@ function keyOf(identity: { namespace: string; podName: string }): string {
   return `${identity.namespace}/${identity.podName}`;
 }
 
-function identityOf(pod: Pod): EnvironmentIdentity | undefined {
-  const { namespace, name, uid, annotations } = pod.metadata;
-  const assignmentId = annotations?.[Annotation.assignment];
-  if (namespace === undefined || uid === undefined || assignmentId === undefined) return undefined;
-  return { namespace, podName: name, podUid: uid, assignmentId };
+function identityOf({ metadata }: Pod): EnvironmentIdentity | undefined {
+  const { namespace, name, uid, annotations } = metadata;
+  if (namespace === undefined || uid === undefined) return undefined;
+  // It is for a function or for a pool.
+  if (annotations?.[Annotation.assignment] === undefined && annotations?.[Annotation.pool] === undefined) return undefined;
+  return { namespace, podName: name, podUid: uid };
+}
+
+/** What a pod was made for, as it says itself. */
+function originOf({ metadata: { annotations = {}, labels } }: Pod): Pick<EnvironmentFacts, "assignmentId" | "pool" | "provisioned"> {
+  const pool = annotations[Annotation.pool];
+  return {
+    assignmentId: annotations[Annotation.assignment],
+    provisioned: annotations[Annotation.provisioned],
+    pool: pool === undefined ? undefined : { name: pool, hash: labels?.[Label.pool] ?? "", madeBy: annotations[Annotation.madeBy] ?? "" },
+  };
 }
 
 /** How long a found pod is counted on: what is left of its start, or the moment its agent needs to dial a new gateway. */

@@ -33,6 +33,7 @@ import { type Random, systemRandom } from "./random.ts";
 import { RoleSessions } from "./role-sessions.ts";
 import { RoleTokens } from "./role-tokens.ts";
 import { SuspectNodes } from "./suspect-nodes.ts";
+import { Tickets } from "./tickets.ts";
 
 export type { GatewayConfig } from "./config-types.ts";
 
@@ -98,6 +99,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   const ledger = new BillingLedger({ store: deps.bus.billing, instance: config.instance, clock, random, log });
   const packages = await PackageCache.open({ ...config.packageCache, store: deps.bus.packages, metrics, log });
 
+  const tickets = new Tickets(config.peerSecret);
   const roles = new RoleSessions({ secret: config.peerSecret, hasPod: (pod) => environments.has(pod), client, clock, random });
   const roleTokens = new RoleTokens({ client, clock, random, log });
 
@@ -111,7 +113,18 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     startTimeoutMs,
     followRole: (...role) => roleTokens.follow(...role),
     dispatcherOf: (entry) => dispatchers.of(entry),
-    membersFor: (key) => peers.membersFor(key),
+    packageBytes: () => undefined,
+    tickets,
+    gateways: {
+      get epoch() {
+        return peers.epoch;
+      },
+      ownerOf: (key) => peers.ownerOf(key),
+      isSelf: (name) => peers.isSelf(name),
+      membersFor: (key) => peers.membersFor(key),
+      heard: (epoch) => peers.heard(epoch),
+    },
+    keeper: { moved() {}, startFailed() {}, taken() {}, becameFunction() {}, initialized() {}, resizeRefused() {} },
   });
   const accounts: Accounts = new Accounts({
     client,
@@ -142,8 +155,8 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       credentialsFor: (environment, serviceAccount) => roles.issue(environment, serviceAccount),
       adopt: (...made) => environments.adopt(...made),
       pools: NO_POOLS,
-      epoch: () => 0,
-      passFor: () => "none",
+      epoch: () => peers.epoch,
+      passFor: (podUid, assignmentId) => tickets.pass(podUid, assignmentId),
     },
     askPeers: async () => false,
     onTick: (now) => environments.tick(now),
@@ -184,7 +197,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   });
   peers.subscribe(() => {
     dispatchers.ownersChanged();
-    environments.announceMembers();
+    environments.gatewaysChanged();
   });
   peerServer.connectTo(peers);
 

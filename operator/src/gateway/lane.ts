@@ -24,8 +24,8 @@ export interface LaneHost {
   /** Whether nobody knows what it runs. */
   isMissing(environment: Environment): boolean;
   run(environment: Environment, invocation: Invocation, runnable: Runnable): void;
-  /** Starts an environment for a caller that waits. `full`: none for anybody now. */
-  start(lane: Lane, runnable: Runnable): "started" | "full";
+  /** Starts an environment for a caller that waits, or ends a caller's waiting. False when neither is possible now. */
+  start(lane: Lane, runnable: Runnable): boolean;
   /** A caller that waited is answered with an error, or is gone. */
   refuse(invocation: Invocation, error: KappaError): void;
   release(invocation: Invocation): void;
@@ -93,7 +93,7 @@ export class Lane {
   }
 
   isStale(environment: Environment): boolean {
-    return environment.identity.assignmentId !== this.#runnable?.assignmentId;
+    return environment.assignmentId !== this.#runnable?.assignmentId;
   }
 
   add(environment: Environment): void {
@@ -168,7 +168,7 @@ export class Lane {
     const now = this.#deps.clock.monotonic();
     // Each start can end callers' waiting.
     for (let tries = this.#waiting.length - this.expected(now); tries > 0 && this.#waiting.length > this.expected(now); tries--)
-      if (this.#host.start(this, runnable) === "full") return;
+      if (!this.#host.start(this, runnable)) return;
   }
 
   #takeIdle(): Environment | undefined {

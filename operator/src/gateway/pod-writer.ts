@@ -63,14 +63,13 @@ export class PodWriter {
     });
     for (let attempt = 1; ; attempt++) {
       try {
-        return identityOf(await client.create<Pod>(Resources.pod, pod as Pod), runnable.assignmentId);
+        return identityOf(await client.create<Pod>(Resources.pod, pod as Pod));
       } catch (error) {
         if (!(error instanceof KubeError)) throw error;
         if (error.alreadyExists) {
           // An attempt whose answer was lost had succeeded: the name is ours alone.
           const existing = await client.get<Pod>(Resources.pod, { namespace: entry.namespace, name: pod.metadata.name });
-          if (existing?.metadata.annotations?.[Annotation.assignment] === runnable.assignmentId)
-            return identityOf(existing, runnable.assignmentId);
+          if (existing?.metadata.annotations?.[Annotation.assignment] === runnable.assignmentId) return identityOf(existing);
           throw error;
         }
         if (!error.retryable || attempt === CREATE_ATTEMPTS) throw error;
@@ -116,6 +115,6 @@ export class PodWriter {
   }
 }
 
-function identityOf(pod: Pod, assignmentId: string): EnvironmentIdentity {
-  return { namespace: pod.metadata.namespace ?? "", podName: pod.metadata.name, podUid: pod.metadata.uid ?? "", assignmentId };
+function identityOf({ metadata }: Pod): EnvironmentIdentity {
+  return { namespace: metadata.namespace ?? "", podName: metadata.name, podUid: metadata.uid ?? "" };
 }

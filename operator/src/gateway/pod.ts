@@ -1,5 +1,5 @@
 import type { KubeObject } from "../kube/objects.ts";
-import { Annotation } from "../resources/labels.ts";
+import { Annotation, Label } from "../resources/labels.ts";
 
 /** The part of a Pod that the gateway reads. */
 export interface Pod extends KubeObject {
@@ -16,16 +16,21 @@ export interface Pod extends KubeObject {
       name: string;
       state?: {
         waiting?: { reason?: string; message?: string };
+        running?: { startedAt?: string };
         terminated?: { reason?: string; exitCode?: number };
       };
     }[];
   };
 }
 
+const ANNOTATIONS: ReadonlySet<string> = new Set([Annotation.assignment, Annotation.pool, Annotation.madeBy, Annotation.provisioned]);
+const CONDITIONS: ReadonlySet<string> = new Set(["PodScheduled", "PodResizePending", "PodResizeInProgress"]);
+
 /** What is kept of a pod in memory. */
 export function trimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
-  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, annotations } = metadata;
-  const assignment = annotations?.[Annotation.assignment];
+  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, annotations, labels } = metadata;
+  const kept = Object.entries(annotations ?? {}).filter(([name]) => ANNOTATIONS.has(name));
+  const pool = labels?.[Label.pool];
   const { phase, reason, message, startTime, conditions, containerStatuses } = status ?? {};
   return {
     apiVersion,
@@ -37,7 +42,8 @@ export function trimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod 
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
       ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
       ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
-      ...(assignment === undefined ? {} : { annotations: { [Annotation.assignment]: assignment } }),
+      ...(kept.length === 0 ? {} : { annotations: Object.fromEntries(kept) }),
+      ...(pool === undefined ? {} : { labels: { [Label.pool]: pool } }),
     },
     ...(spec?.nodeName === undefined ? {} : { spec: { nodeName: spec.nodeName } }),
     status: {
@@ -45,7 +51,7 @@ export function trimPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod 
       ...(reason === undefined ? {} : { reason }),
       ...(message === undefined ? {} : { message }),
       ...(startTime === undefined ? {} : { startTime }),
-      ...(conditions === undefined ? {} : { conditions: conditions.filter(({ type }) => type === "PodScheduled") }),
+      ...(conditions === undefined ? {} : { conditions: conditions.filter(({ type }) => CONDITIONS.has(type)) }),
       ...(containerStatuses === undefined
         ? {}
         : { containerStatuses: containerStatuses.map(({ name, state }) => ({ name, ...(state === undefined ? {} : { state }) })) }),
@@ -66,6 +72,10 @@ export interface PodCondition {
   unschedulable?: string;
   /** A node was chosen for it, and the kubelet there took note of it: a node that is down never does. */
   acknowledged: "unscheduled" | "pending" | "acknowledged";
+  /** Its container has begun. */
+  started: boolean;
+  /** Why its node does not give it the size that it was to have. */
+  resizeRefused?: string;
   /** Why its container cannot start, such as `ErrImagePull: …`. */
   waiting?: string;
 }
@@ -85,6 +95,7 @@ export function podCondition(pod: Pod): PodCondition {
   const states = (pod.status?.containerStatuses ?? []).map((c) => c.state);
   const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
   const overuse = overuseOf(pod);
+  const resizeRefused = resizeRefusal(pod);
   const waiting = states.find((s) => s?.waiting?.message !== undefined)?.waiting;
   return {
     ended: hasEnded(phase, overuse) ? "ended" : pod.metadata.deletionTimestamp === undefined ? "running" : "terminating",
@@ -92,6 +103,8 @@ export function podCondition(pod: Pod): PodCondition {
     ...(scheduled?.status === "False" && scheduled.reason === "Unschedulable"
       ? { unschedulable: scheduled.message ?? "no node has room" }
       : {}),
+    started: states.some((s) => s?.running !== undefined || s?.terminated !== undefined),
+    ...(resizeRefused === undefined ? {} : { resizeRefused }),
     ...(waiting ? { waiting: `${waiting.reason ?? "Waiting"}: ${waiting.message ?? ""}` } : {}),
     ...(overuse ? { overuse } : {}),
   };
@@ -103,6 +116,20 @@ export function podCondition(pod: Pod): PodCondition {
  */
 function hasEnded(phase: string | undefined, overuse: Overuse | undefined): boolean {
   return phase === "Failed" || phase === "Succeeded" || overuse !== undefined;
+}
+
+/**
+ * A node says of a new size that it never fits or not now, or that it could not be set (Kubernetes' guide "Resize CPU and Memory Resources
+ * assigned to Containers"). What it tries again by itself is left to it.
+ */
+function resizeRefusal({ status }: Pod): string | undefined {
+  const refusal = status?.conditions?.find(
+    ({ type, status, reason }) =>
+      status === "True" &&
+      ((type === "PodResizePending" && (reason === "Infeasible" || reason === "Deferred")) ||
+        (type === "PodResizeInProgress" && reason === "Error")),
+  );
+  return refusal && `${refusal.reason ?? ""}: ${refusal.message ?? ""}`;
 }
 
 /** Whether it is the function that its end comes from; not where its node had to make room. */

@@ -1,5 +1,4 @@
 import type { Clock } from "../kube/clock.ts";
-import type { Environment } from "./environment.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import type { PoolTaker } from "./pool-taker.ts";
 
@@ -32,20 +31,16 @@ export class Settling {
     this.#until = until > this.#deps.clock.monotonic() ? until : undefined;
   }
 
-  /** Ends the wait if it is over. Returns then those that have told nothing: what they run is not known. */
-  end(entry: FunctionEntry, environments: Iterable<Environment>): Environment[] | undefined {
-    if (this.#until === undefined) return undefined;
-    const { clock, pools } = this.#deps;
-    const epoch = this.#deps.epoch();
-    const unknown = [...environments].filter(
-      (environment) => environment.phase !== "retiring" && environment.phase !== "gone" && !hasAnswered(environment, epoch),
-    );
-    if (clock.monotonic() < this.#until && (unknown.length > 0 || !pools.settled(entry, epoch))) return undefined;
+  /**
+   * Ends the wait if it is over.
+   * @param missing environments of the function that have told nothing yet
+   * @returns whether it has just ended
+   */
+  end(entry: FunctionEntry, missing: number): boolean {
+    if (this.#until === undefined) return false;
+    const { clock, pools, epoch } = this.#deps;
+    if (clock.monotonic() < this.#until && (missing > 0 || !pools.settled(entry, epoch()))) return false;
     this.#until = undefined;
-    return unknown;
+    return true;
   }
-}
-
-function hasAnswered(environment: Environment & { answered?(epoch: number): boolean }, epoch: number): boolean {
-  return environment.answered?.(epoch) ?? environment.connected;
 }

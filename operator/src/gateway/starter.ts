@@ -1,11 +1,12 @@
 import { KappaError } from "../domain/errors.ts";
+import { SCALE_OUT, TokenBucket } from "../domain/rate-limit.ts";
 import type { Clock } from "../kube/clock.ts";
 import { KubeError } from "../kube/errors.ts";
 import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Environment, EnvironmentHost, EnvironmentIdentity } from "./environment.ts";
 import type { FunctionEntry, Runnable } from "./function-entry.ts";
-import { isProvisioned, type Lane } from "./lane.ts";
+import { isProvisioned, type Lane, type LaneHost } from "./lane.ts";
 import type { PodWriter } from "./pod-writer.ts";
 import type { PoolTaker } from "./pool-taker.ts";
 
@@ -35,17 +36,19 @@ export interface StarterDeps {
 }
 
 /** The function that environments are started for. */
-export interface StarterHost extends EnvironmentHost {
+export interface StarterHost extends EnvironmentHost, Pick<LaneHost, "isMissing"> {
   readonly entry: FunctionEntry;
   readonly lanes: Iterable<Lane>;
-  isMissing(environment: Environment): boolean;
   adopt(environment: Environment, lane: Lane): void;
+  /** The function may not have more environments so soon: the caller who came last does not get one. */
+  throttleNewest(lane: Lane): void;
 }
 
 /** Starts one function's environments: from the pool, else as pods of their own; and makes room where there is none. */
 export class Starter {
   readonly #host: StarterHost;
   readonly #deps: StarterDeps;
+  readonly #scaleOut: TokenBucket;
   #creating = 0;
   #createNotBefore = 0;
   /** Some lane waits until the limit, which the environments of others fill, has room for one of its own. */
@@ -58,24 +61,30 @@ export class Starter {
   constructor(host: StarterHost, deps: StarterDeps) {
     this.#host = host;
     this.#deps = deps;
+    this.#scaleOut = new TokenBucket({ ...SCALE_OUT, now: deps.clock.monotonic() });
   }
 
-  /** Starts an environment for a caller that waits. `full`: none for anybody now. */
-  start(lane: Lane, runnable: Runnable): "started" | "full" {
+  /** See {@link LaneHost.start}. */
+  start(lane: Lane, runnable: Runnable): boolean {
     const now = this.#deps.clock.monotonic();
     if (!this.#fitsLimit(lane, now)) {
       this.#starved = true;
-      return "full";
+      return false;
+    }
+    if (this.#scaleOut.waitMs(now) > 0) {
+      this.#host.throttleNewest(lane);
+      return true;
     }
     const pooled = this.#deps.pools.take(this.#host.entry, runnable);
     if (pooled) {
       this.#host.adopt(pooled, lane);
       pooled.become(this.#host, runnable, now);
-      return "started";
+    } else {
+      if (now < this.#createNotBefore || this.#creating >= MAX_CREATING) return false;
+      void this.#create(lane, runnable);
     }
-    if (now < this.#createNotBefore || this.#creating >= MAX_CREATING) return "full";
-    void this.#create(lane, runnable);
-    return "started";
+    this.#scaleOut.take(now);
+    return true;
   }
 
   /** An environment became free or went. */
