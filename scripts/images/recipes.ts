@@ -141,11 +141,15 @@ const python311 = (inputs: Inputs): LayerRecipe =>
   runtime(
     "python3.11",
     ["media-types", "python3.11"],
-    { python: clientOf("python3.11", inputs), bootstrap: "runtime-images/python3.11/bootstrap" },
+    { python: clientOf("python3.11", inputs), ...startFiles("python3.11", ["bootstrap", "zygote", "zygote.py"]) },
     inputs,
   );
 
-const NODEJS_START = { bootstrap: "runtime-images/nodejs/bootstrap", "preload.cjs": "runtime-images/nodejs/preload.cjs" };
+/** @returns a context: files of a folder of runtime-images under their own names */
+const startFiles = (folder: string, names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(names.map((name) => [name, `runtime-images/${folder}/${name}`]));
+
+const NODEJS_START = startFiles("nodejs", ["bootstrap", "preload.cjs", "warm-up.cjs", "zygote", "zygote.mjs"]);
 
 const nodejs22 = (inputs: Inputs): LayerRecipe => {
   const client = clientOf("nodejs22.x", inputs);

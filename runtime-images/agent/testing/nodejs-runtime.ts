@@ -20,7 +20,8 @@ export async function nodejsRuntime(runtime: NodejsRuntime): Promise<string> {
     if (name === "node_modules") await symlink(join(client, name), join(folder, name));
     else await copyFile(join(client, name), join(folder, name));
   }
-  await copyFile(join(SOURCES, "nodejs/preload.cjs"), join(folder, "preload.cjs"));
+  for (const name of ["preload.cjs", "warm-up.cjs", "zygote", "zygote.mjs"])
+    await copyFile(join(SOURCES, "nodejs", name), join(folder, name));
   if (runtime === "nodejs22.x") await copyFile(join(SOURCES, runtime, "start.mjs"), join(folder, "start.mjs"));
   const ownNode = join(clients[runtime], "lang/bin/node");
   const node = (await stat(ownNode).catch(() => undefined)) ? ownNode : process.execPath;
