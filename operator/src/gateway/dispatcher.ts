@@ -175,7 +175,11 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     lane.add(environment);
     this.#missUnlessKnown(environment);
     environment.attach(this, lane.isStale(environment) ? undefined : lane.runnable);
-    if (lane.isStale(environment) && environment.owned) environment.apply({ type: "retire", reason: "replaced" });
+    // What its agent told was before this function heard.
+    if (environment.phase === "foreign") this.#admission.countForeign(1);
+    if (environment.phase === "idle") lane.offered(environment, this.#owned);
+    else if (lane.isStale(environment) && environment.owned) environment.apply({ type: "retire", reason: "replaced" });
+    this.#balance();
   }
 
   /** Takes in an environment that is this function's from now on. */

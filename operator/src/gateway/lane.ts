@@ -283,6 +283,6 @@ export class Lane {
 }
 
 /** Whether an environment is kept for provisioned concurrency. */
-export function isProvisioned(environment: Environment & { provisioned?: string | undefined }): boolean {
+export function isProvisioned(environment: Environment): boolean {
   return environment.provisioned !== undefined;
 }
