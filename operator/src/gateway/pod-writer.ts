@@ -1,9 +1,16 @@
-import { LATEST } from "../domain/names.ts";
+import type { PoolKey } from "../domain/pool-key.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { type Clock, sleep } from "../kube/clock.ts";
 import { KubeError } from "../kube/errors.ts";
 import { Resources } from "../kube/objects.ts";
-import { type EnvironmentSettings, environmentPod } from "../resources/environment-pod.ts";
+import {
+  type EnvironmentSettings,
+  environmentPod,
+  type PoolPodInput,
+  type PoolPodSize,
+  poolHash,
+  poolPod,
+} from "../resources/environment-pod.ts";
 import { Annotation, PUBLIC_PLACEMENT } from "../resources/labels.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { EnvironmentIdentity } from "./environment.ts";
@@ -48,12 +55,12 @@ export class PodWriter {
    * @throws KubeError when the API server refuses or stays away; KappaError K114 when no image has the runtime
    */
   async create(entry: FunctionEntry, runnable: Runnable, avoidNodes: readonly string[]): Promise<EnvironmentIdentity> {
-    const { client, clock, random, images, settings, gatewaysFor } = this.#options;
+    const { random, images, settings, gatewaysFor } = this.#options;
     const pod = environmentPod({
       function: { uid: entry.uid, name: entry.name, namespace: entry.namespace },
       suffix: random.hex(SUFFIX_LENGTH),
       effective: runnable.effective,
-      version: LATEST,
+      version: runnable.version,
       assignmentId: runnable.assignmentId,
       images,
       placement: PUBLIC_PLACEMENT,
@@ -61,15 +68,40 @@ export class PodWriter {
       gatewayAddresses: gatewaysFor(entry.key),
       avoidNodes,
     });
+    return this.#make(pod, Annotation.assignment);
+  }
+
+  /**
+   * Makes a pod for a pool.
+   * @param of what differs from pool to pool; `suffix` makes its name
+   * @throws as `create`
+   */
+  async createPooled(
+    of: Pick<PoolPodInput, "pool" | "suffix" | "size" | "madeBy" | "gatewayAddresses" | "avoidNodes">,
+  ): Promise<EnvironmentIdentity> {
+    const { images, settings } = this.#options;
+    return this.#make(poolPod({ ...of, images, settings }), Annotation.pool);
+  }
+
+  /** What the pods of a pool are made from now, as a hash; absent when no image has the runtime. */
+  poolHash(pool: PoolKey, size: PoolPodSize): string | undefined {
+    const { images, settings } = this.#options;
+    return Object.hasOwn(images, pool.runtime) ? poolHash({ pool, size, images, settings }) : undefined;
+  }
+
+  /** @param mark the annotation by which a pod of this name is known to be this one */
+  async #make(pod: Pick<Pod, "apiVersion" | "kind" | "metadata">, mark: string): Promise<EnvironmentIdentity> {
+    const { client, clock } = this.#options;
+    const { namespace, name, annotations } = pod.metadata;
     for (let attempt = 1; ; attempt++) {
       try {
-        return identityOf(await client.create<Pod>(Resources.pod, pod as Pod));
+        return identityOf(await client.create<Pod>(Resources.pod, pod));
       } catch (error) {
         if (!(error instanceof KubeError)) throw error;
         if (error.alreadyExists) {
           // An attempt whose answer was lost had succeeded: the name is ours alone.
-          const existing = await client.get<Pod>(Resources.pod, { namespace: entry.namespace, name: pod.metadata.name });
-          if (existing?.metadata.annotations?.[Annotation.assignment] === runnable.assignmentId) return identityOf(existing);
+          const existing = await client.get<Pod>(Resources.pod, { namespace, name });
+          if (existing && existing.metadata.annotations?.[mark] === annotations?.[mark]) return identityOf(existing);
           throw error;
         }
         if (!error.retryable || attempt === CREATE_ATTEMPTS) throw error;

@@ -42,6 +42,38 @@ async function failureOf(operation: Promise<unknown>): Promise<KubeError> {
 }
 
 describe("an object", () => {
+  it("has the named items of a list changed by a strategic patch of its subresource, and no others", async () => {
+    const client = admin();
+    interface Pod extends KubeObject {
+      spec: object;
+      status?: { conditions?: { type: string; status: string; reason?: string }[] };
+    }
+    // A controller that does not run here makes one in every namespace.
+    await client.create(Resources.serviceAccount, { apiVersion: "v1", kind: "ServiceAccount", metadata: at("default") });
+    await client.create<Pod>(Resources.pod, {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "conditions", namespace: "default" },
+      spec: { containers: [{ name: "main", image: "image" }], automountServiceAccountToken: false },
+    });
+    const say = (type: string, status: string) =>
+      client.strategicPatch<Pod>(
+        Resources.pod,
+        { ...at("conditions"), subresource: "status" },
+        { status: { conditions: [{ type, status }] } },
+      );
+    await say("First", "True");
+    await say("Second", "True");
+    const { status } = await say("First", "False");
+    expect(status?.conditions?.map(({ type, status }) => [type, status])).toEqual(
+      expect.arrayContaining([
+        ["First", "False"],
+        ["Second", "True"],
+      ]),
+    );
+    expect(status?.conditions).toHaveLength(2);
+  });
+
   it("is created once, read, replaced only by whoever saw its last version, and deleted once", async () => {
     const client = admin();
     const created = await client.create(Resources.configMap, configMap("one", { a: "1" }));

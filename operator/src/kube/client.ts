@@ -213,6 +213,22 @@ export class KubeClient {
     });
   }
 
+  /** Strategic merge patch of a subresource: of lists that have keys, such as conditions and containers, it changes the named items only. */
+  async strategicPatch<T extends KubeObject>(
+    resource: ResourceRef,
+    ref: ObjectRef & { subresource: "status" | "resize" },
+    patch: object,
+    options: CallOptions = {},
+  ): Promise<T> {
+    return this.#json<T>("apply", resource.plural, {
+      method: "PATCH",
+      path: resourcePath(resource, ref),
+      body: JSON.stringify(patch),
+      contentType: "application/strategic-merge-patch+json",
+      ...options,
+    });
+  }
+
   /** Deletes an object. @returns false if it was already gone, or is another incarnation than `uid` */
   async delete(resource: ResourceRef, ref: ObjectRef & DeleteOptions): Promise<boolean> {
     const { namespace, name, uid, gracePeriodSeconds, propagationPolicy, ...call } = ref;

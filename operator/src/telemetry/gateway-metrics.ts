@@ -10,6 +10,7 @@ import {
   registerGauge,
   registerHistogram,
 } from "./metric-definitions.ts";
+import { POOL_METRICS, type PoolMetrics, registerPoolMetrics } from "./pool-metrics.ts";
 
 /**
  * Functions that have series of their own in one gateway; further ones share the label {@link OVERFLOW}. A scrape of some
@@ -28,6 +29,7 @@ const FUNCTION = ["namespace", "function"] as const;
 
 const METRICS = {
   ...API_REQUEST_METRICS,
+  ...POOL_METRICS,
   invocations: counter(
     "kappa_invocations_total",
     "Invocations that ran the function's code, whether it succeeded or not. As Lambda's Invocations: throttled requests do not count.",
@@ -123,6 +125,7 @@ export interface FunctionMetrics {
 
 export interface GatewayMetrics {
   readonly registry: Registry;
+  readonly pools: PoolMetrics;
   /** The function's own children. Calling again gives the same ones. */
   forFunction(namespace: string, functionName: string): FunctionMetrics;
   /** Removes a deleted function's series. */
@@ -183,6 +186,7 @@ export function createGatewayMetrics(): GatewayMetrics {
 
   return {
     registry,
+    pools: registerPoolMetrics(registry),
     forFunction(namespace, functionName) {
       const key = `${namespace}/${functionName}`;
       const known = children.get(key);

@@ -1,0 +1,367 @@
+import { type PoolKey, poolName, poolText } from "../../domain/pool-key.ts";
+import { type PoolPolicy, poolTarget, shareOut } from "../../domain/pool-size.ts";
+import type { Clock } from "../../kube/clock.ts";
+import type { PoolPodSize } from "../../resources/environment-pod.ts";
+import { poolPodName } from "../../resources/names.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import type { PoolMetrics, PoolState } from "../../telemetry/pool-metrics.ts";
+import type { Environment, PoolKeeper, PoolOrigin, StartFailure } from "../environment.ts";
+import type { EnvironmentPhase } from "../environment-state.ts";
+import type { Environments } from "../environments.ts";
+import { type FunctionEntry, type Runnable, runnableOf, versionOf } from "../function-entry.ts";
+import type { FunctionRegistry } from "../function-registry.ts";
+import type { PodWriter } from "../pod-writer.ts";
+import type { PoolTaker } from "../pool-taker.ts";
+import type { Random } from "../random.ts";
+import type { SuspectNodes } from "../suspect-nodes.ts";
+import type { PoolUses, UsedPool } from "./pool-uses.ts";
+import { type Pooled, refill } from "./refill.ts";
+
+/** How often time is looked at. */
+const TICK_MS = 1_000;
+/** What replaces one that was taken starts when that one's cold start is over, with which it would share a processor. */
+const AFTER_TAKE_MS = 50;
+/** Random part of a pod's name, hexadecimal digits. */
+const SUFFIX_LENGTH = 8;
+/** Pause of a pool whose pods do not start, doubled with each failure. */
+const PAUSE_MS = 15_000;
+const MAX_PAUSE_MS = 600_000;
+/** Nothing is refilled for so long after a function needed the room of what was there. */
+const NO_ROOM_MS = 30_000;
+/** Functions' own pods that are starting go first, but for no longer than this: some never start. */
+const GIVE_WAY_MS = 10_000;
+/** An agent dials the gateway that made its pod first; without that one, and with a ticket, it has reached another one by then. */
+const ORPHAN_MS = 5_000;
+/** A function whose size was refused to an environment from a pool gets pods of its own for so long. */
+const REFUSED_MS = 600_000;
+
+/** What an installation keeps in pools. */
+export interface PoolSettings extends PoolPolicy {
+  size: PoolPodSize;
+  /** Pods that one gateway lets start at a time. */
+  starting: number;
+}
+
+export interface PoolsOptions {
+  settings: PoolSettings;
+  uses: PoolUses;
+  registry: FunctionRegistry;
+  environments: Pick<Environments, "all" | "adoptPooled" | "expectFirst" | "isKnownElsewhere">;
+  pods: Pick<PodWriter, "createPooled" | "poolHash">;
+  suspects: SuspectNodes;
+  metrics: PoolMetrics;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  /** Name of this gateway. */
+  self: string;
+  /** Whether this gateway keeps the pools of an account, and knows what is there. */
+  keeps(namespace: string): boolean;
+  /** Whether a gateway lives. */
+  lives(gateway: string): boolean;
+  /** `host:port` of the gateways that an agent of this pool should dial, this one first. */
+  addressesFor(namespace: string): string[];
+}
+
+/** Environments that wait for a function. Each account's pools are kept by one gateway; any gateway takes from them. */
+export class Pools implements PoolTaker, PoolKeeper {
+  readonly #options: PoolsOptions;
+  /** Environments whose agent waits, by the name of their pool. */
+  readonly #waiting = new Map<string, Set<Environment>>();
+  readonly #creating = new Map<string, number>();
+  readonly #failures = new Map<string, { count: number; until: number }>();
+  /** Functions that take nothing from pools until then. */
+  readonly #refused = new Map<string, number>();
+  /** What is made now, by pool. */
+  readonly #hashes = new Map<string, string | undefined>();
+  #noRoomUntil = Number.NEGATIVE_INFINITY;
+  #targets: ReadonlyMap<string, number> = new Map();
+  #cancel: (() => void) | undefined;
+  #due = Number.POSITIVE_INFINITY;
+  #stopped = false;
+
+  constructor(options: PoolsOptions) {
+    this.#options = options;
+    options.metrics.observe(() => this.#counts());
+  }
+
+  start(): void {
+    this.#lookIn(TICK_MS);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel?.();
+  }
+
+  take(entry: FunctionEntry, runnable: Runnable): Environment | undefined {
+    const { uses, metrics, suspects, clock } = this.#options;
+    const { runtime } = runnable.effective;
+    const key = uses.keyOf(entry.namespace, runnable);
+    if (!key) {
+      metrics.missed(runtime, "unfit");
+      return undefined;
+    }
+    if ((this.#refused.get(entry.uid) ?? 0) > clock.monotonic()) {
+      metrics.missed(runtime, "refused");
+      return undefined;
+    }
+    const text = poolText(key);
+    uses.wanted(text);
+    this.#lookIn(AFTER_TAKE_MS);
+    const waiting = this.#waiting.get(text);
+    const hash = this.#hashOf(key, text);
+    let best: Environment | undefined;
+    for (const environment of waiting ?? []) {
+      if (!WORTH[environment.pooled ?? "unknown"] || environment.pool?.hash !== hash || environment.terminating) continue;
+      if (suspects.has(environment.nodeName)) continue;
+      if (!best || WORTH[environment.pooled ?? "unknown"] > WORTH[best.pooled ?? "unknown"]) best = environment;
+    }
+    if (!best) {
+      metrics.missed(runtime, "empty");
+      return undefined;
+    }
+    waiting?.delete(best);
+    metrics.took(runtime, best.pooled === "warm");
+    return best;
+  }
+
+  giveUpOne(namespace?: string): boolean {
+    const { environments, clock } = this.#options;
+    let last: Environment | undefined;
+    for (const environment of environments.all()) {
+      if (environment.pooled === undefined || !environment.owned || environment.phase === "retiring" || environment.phase === "gone")
+        continue;
+      if (namespace !== undefined && environment.identity.namespace !== namespace) continue;
+      // What has not come far is missed least.
+      if (!last || WORTH[environment.pooled] < WORTH[last.pooled ?? "unknown"]) last = environment;
+    }
+    if (!last) return false;
+    this.#noRoomUntil = clock.monotonic() + NO_ROOM_MS;
+    last.apply({ type: "retire", reason: "idle" });
+    return true;
+  }
+
+  settled(entry: FunctionEntry, epoch: number): boolean {
+    const { environments, uses } = this.#options;
+    const pools = new Set<string>();
+    for (const runnable of [entry.runnable, ...entry.versions.values()]) {
+      const text = runnable && uses.textOf(entry.namespace, runnable);
+      if (text !== undefined) pools.add(text);
+    }
+    for (const environment of environments.all()) {
+      if (environment.pooled === undefined || !environment.pool || environment.phase === "retiring" || environment.phase === "gone")
+        continue;
+      if (!pools.has(textOf(environment, environment.pool))) continue;
+      if (environments.isKnownElsewhere(environment) && !environment.answered(epoch)) return false;
+    }
+    return true;
+  }
+
+  /** A function's size is refused to one that came from a pool. */
+  refuse(functionUid: string): void {
+    this.#refused.set(functionUid, this.#options.clock.monotonic() + REFUSED_MS);
+  }
+
+  /** An environment was made or taken that another gateway wanted. */
+  wantedElsewhere(environment: Environment): void {
+    const text = this.#usedBy(environment);
+    if (text === undefined) return;
+    this.#options.uses.wanted(text);
+    this.#lookIn(AFTER_TAKE_MS);
+  }
+
+  moved(environment: Environment, from: EnvironmentPhase): void {
+    if (!environment.pool) return;
+    const text = textOf(environment, environment.pool);
+    if (environment.phase === "pooled") {
+      const waiting = this.#waiting.get(text) ?? new Set();
+      this.#waiting.set(text, waiting.add(environment));
+      this.#failures.delete(text);
+    } else if (from === "pooled") {
+      const waiting = this.#waiting.get(text);
+      waiting?.delete(environment);
+      if (waiting?.size === 0) this.#waiting.delete(text);
+    }
+    if (environment.owned) this.#lookIn(AFTER_TAKE_MS);
+  }
+
+  startFailed(environment: Environment, failure: StartFailure): void {
+    const { log } = this.#options;
+    const detail = "detail" in failure ? failure.detail : failure.why;
+    log.warn({ pod: environment.key, node: environment.nodeName, why: failure.why, detail }, "a pod of a pool did not start");
+    if (environment.pool) this.#pause(textOf(environment, environment.pool));
+  }
+
+  /** Looks at the pools in so many milliseconds, or earlier. */
+  #lookIn(ms: number): void {
+    const { clock } = this.#options;
+    const due = clock.monotonic() + ms;
+    if (this.#stopped || due >= this.#due) return;
+    this.#cancel?.();
+    this.#due = due;
+    this.#cancel = clock.setTimeout(() => {
+      this.#due = Number.POSITIVE_INFINITY;
+      this.#look();
+      this.#lookIn(TICK_MS);
+    }, ms);
+  }
+
+  #look(): void {
+    const { uses, settings, clock, keeps } = this.#options;
+    for (const environment of this.#options.environments.all()) {
+      const text = environment.provisioned === undefined ? this.#usedBy(environment) : undefined;
+      if (text !== undefined) uses.used(text);
+    }
+    const targets = new Map<string, number>();
+    const keys = new Map<string, PoolKey>();
+    for (const [namespace, pools] of uses.byNamespace()) {
+      if (!keeps(namespace)) continue;
+      for (const [text, target] of this.#targetsOf(pools, clock.now())) if (target > 0) targets.set(text, target);
+      for (const [text, { key }] of pools) keys.set(text, key);
+    }
+    this.#targets = targets;
+    const now = clock.monotonic();
+    for (const [functionUid, until] of this.#refused) if (until <= now) this.#refused.delete(functionUid);
+    const environments = this.#pooled(now);
+    const { retire, create } = refill({
+      targets,
+      environments,
+      creating: this.#creating,
+      paused: new Set([...this.#failures].filter(([, { until }]) => until > now).map(([text]) => text)),
+      starts: now < this.#noRoomUntil || this.#mustGiveWay(now) ? 0 : settings.starting - this.#startingOf(environments),
+    });
+    for (const { environment, why } of retire) {
+      if (why === "noRoom" && environment.pool) this.#pause(textOf(environment, environment.pool));
+      environment.apply({ type: "retire", reason: why === "surplus" ? "idle" : "replaced" });
+    }
+    for (const text of create) {
+      const key = keys.get(text);
+      if (key) void this.#create(key, text);
+    }
+  }
+
+  #targetsOf(pools: ReadonlyMap<string, UsedPool>, now: number): Map<string, number> {
+    const { settings } = this.#options;
+    const wanted = new Map<string, { target: number; lastAt: number }>();
+    for (const [text, { key, use }] of pools)
+      if (this.#hashOf(key, text) !== undefined)
+        wanted.set(text, { target: poolTarget(use, settings, now), lastAt: Math.max(use.usedAt ?? 0, use.changedAt) });
+    return shareOut(wanted, settings);
+  }
+
+  /** The environments of the pools that this gateway keeps. */
+  #pooled(now: number): Pooled<Environment>[] {
+    const { environments, keeps } = this.#options;
+    const pooled: Pooled<Environment>[] = [];
+    for (const environment of environments.all()) {
+      const { pool, phase, terminating } = environment;
+      if (environment.pooled === undefined || !pool || phase === "retiring" || phase === "gone" || terminating) continue;
+      if (!keeps(environment.identity.namespace)) continue;
+      const text = textOf(environment, pool);
+      pooled.push({
+        environment,
+        pool: text,
+        // Of a pool that nobody uses it does not matter.
+        current: !this.#hashes.has(text) || this.#hashes.get(text) === pool.hash,
+        state: this.#stateOf(environment, pool, now),
+        unschedulable: environment.unschedulable,
+      });
+    }
+    return pooled;
+  }
+
+  #stateOf(environment: Environment, { madeBy }: PoolOrigin, now: number): Pooled<Environment>["state"] {
+    if (environment.phase === "pooled") return environment.pooled === "warm" ? "warm" : "warming";
+    return now - environment.since >= ORPHAN_MS && !this.#options.lives(madeBy) ? "dead" : "starting";
+  }
+
+  #startingOf(environments: readonly Pooled<Environment>[]): number {
+    let starting = 0;
+    for (const { state } of environments) if (state === "starting" || state === "warming") starting++;
+    for (const count of this.#creating.values()) starting += count;
+    return starting;
+  }
+
+  /** Whether pods of functions are starting, for which somebody waits. */
+  #mustGiveWay(now: number): boolean {
+    for (const { phase, pooled, owned, since } of this.#options.environments.all())
+      if (phase === "starting" && pooled === undefined && owned && now - since < GIVE_WAY_MS) return true;
+    return false;
+  }
+
+  async #create(pool: PoolKey, text: string): Promise<void> {
+    const { pods, environments, random, suspects, settings, self, addressesFor, log } = this.#options;
+    const suffix = random.hex(SUFFIX_LENGTH);
+    this.#creating.set(text, (this.#creating.get(text) ?? 0) + 1);
+    const input = {
+      pool,
+      suffix,
+      size: settings.size,
+      madeBy: self,
+      gatewayAddresses: addressesFor(pool.namespace),
+      avoidNodes: suspects.current(),
+    };
+    const pod = { namespace: pool.namespace, podName: poolPodName(pool.runtime, suffix) };
+    environments.expectFirst(pod, true);
+    try {
+      const identity = await pods.createPooled(input);
+      environments.adoptPooled(identity, { name: poolName(pool), hash: this.#hashOf(pool, text) ?? "", madeBy: self });
+    } catch (err) {
+      environments.expectFirst(pod, false);
+      log.warn({ err, pool: text }, "a pod of a pool could not be created");
+      this.#pause(text);
+    } finally {
+      const left = (this.#creating.get(text) ?? 1) - 1;
+      if (left > 0) this.#creating.set(text, left);
+      else this.#creating.delete(text);
+    }
+  }
+
+  #pause(text: string): void {
+    const count = (this.#failures.get(text)?.count ?? 0) + 1;
+    const pause = Math.min(PAUSE_MS * 2 ** (count - 1), MAX_PAUSE_MS);
+    this.#failures.set(text, { count, until: this.#options.clock.monotonic() + pause });
+  }
+
+  /** What pods of a pool are made from now; absent where no image has the runtime. */
+  #hashOf(key: PoolKey, text: string): string | undefined {
+    if (!this.#hashes.has(text)) this.#hashes.set(text, this.#options.pods.poolHash(key, this.#options.settings.size));
+    return this.#hashes.get(text);
+  }
+
+  /** The pool that an environment of a function could have come from. */
+  #usedBy(environment: Environment): string | undefined {
+    const { registry, uses } = this.#options;
+    const { functionUid, assignmentId } = environment;
+    if (functionUid === undefined || assignmentId === undefined) return undefined;
+    const entry = registry.byUid(functionUid);
+    const runnable = environment.runnable ?? (entry && runnableOf(entry, versionOf(assignmentId)));
+    return runnable && uses.textOf(environment.identity.namespace, runnable);
+  }
+
+  #counts(): { runtime: string; state: PoolState; count: number }[] {
+    const counts = new Map<string, { runtime: string; state: PoolState; count: number }>();
+    const add = (runtime: string, state: PoolState, more: number) => {
+      const known = counts.get(`${runtime} ${state}`) ?? { runtime, state, count: 0 };
+      counts.set(`${runtime} ${state}`, { ...known, count: known.count + more });
+    };
+    for (const { environment, state } of this.#pooled(this.#options.clock.monotonic()))
+      if (state !== "dead") add(runtimeOf(environment.pool?.name ?? ""), state, 1);
+    for (const [text, target] of this.#targets) add(runtimeOf(text.split("/").slice(2).join("/")), "target", target);
+    return [...counts.values()];
+  }
+}
+
+/** Which is taken first, and given up last; 0: not to be taken. */
+const WORTH = { unknown: 0, doubtful: 0, warming: 1, warm: 2 } as const;
+
+/** The name of an environment's pool. */
+function textOf({ identity }: Environment, { name }: PoolOrigin): string {
+  return `pool/${identity.namespace}/${name}`;
+}
+
+/** A pool's name begins with its runtime. */
+function runtimeOf(name: string): string {
+  return name.slice(0, name.indexOf("/"));
+}
