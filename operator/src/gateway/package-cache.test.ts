@@ -93,3 +93,25 @@ test("a package that is not stored is an error of the store, and nothing of it s
   await expect(cache.get("f".repeat(64))).rejects.toMatchObject({ notFound: true });
   expect(await readdir(directory)).toEqual([]);
 });
+
+test("a small package that was fetched ahead is at hand, without the disk or the store", async () => {
+  const cache = await open();
+  expect(await cache.fetchAhead(digest("a"))).toBe(true);
+  await rm(join(directory, digest("a")));
+  away = true;
+  expect(Buffer.from(cache.inMemory(digest("a")) ?? []).toString()).toBe(content("a").toString());
+});
+
+test("a small package that is not at hand is so the next time", async () => {
+  const cache = await open();
+  expect(cache.inMemory(digest("a"))).toBeUndefined();
+  await expect.poll(() => cache.inMemory(digest("a"))?.length).toBe(content("a").length);
+  expect(opened).toEqual(["a"]);
+});
+
+test("a package that cannot be fetched ahead is no failure of anybody", async () => {
+  const cache = await open();
+  away = true;
+  expect(await cache.fetchAhead(digest("a"))).toBe(true);
+  expect(cache.inMemory(digest("a"))).toBeUndefined();
+});

@@ -1,15 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { INLINE_PACKAGE } from "../api/environment-protocol.ts";
 import type { PackageStore } from "../bus/index.ts";
 import { KappaError } from "../domain/errors.ts";
 import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 
 const SHA256_HEX = /^[0-9a-f]{64}$/;
+/** Bytes of small packages kept in memory besides, where they are at hand when an assignment is sent. */
+const MEMORY_BYTES = 16 * 1024 * 1024;
 
 export interface PackageCacheOptions {
   directory: string;
@@ -33,6 +36,9 @@ export class PackageCache {
   readonly #files = new Map<string, number>();
   readonly #fetching = new Map<string, Promise<void>>();
   #bytes = 0;
+  /** Small packages, least recently used first. */
+  readonly #memory = new Map<string, Buffer>();
+  #memoryBytes = 0;
 
   private constructor(options: PackageCacheOptions) {
     this.#options = options;
@@ -85,6 +91,47 @@ export class PackageCache {
     const { size, stream } = await store.open(sha256);
     metrics.packageServed("miss");
     return { size, stream: Readable.fromWeb(stream) };
+  }
+
+  /** A small package, where it is in memory; if not, it is the next time. The reader must check the digest. */
+  inMemory(sha256: string): Uint8Array | undefined {
+    const bytes = this.#memory.get(sha256);
+    if (!bytes) {
+      void this.#remember(sha256);
+      return undefined;
+    }
+    this.#memory.delete(sha256);
+    this.#memory.set(sha256, bytes);
+    return bytes;
+  }
+
+  /**
+   * Fetches a package ahead of its use; a small one into memory as well, as long as it takes the place of no other there.
+   * @returns whether there is room for more in memory
+   */
+  async fetchAhead(sha256: string): Promise<boolean> {
+    if (this.#memoryBytes > MEMORY_BYTES - INLINE_PACKAGE) return false;
+    if (!this.#memory.has(sha256)) await this.#remember(sha256);
+    return true;
+  }
+
+  async #remember(sha256: string): Promise<void> {
+    try {
+      if (!this.#files.has(sha256)) await this.#fetch(sha256);
+      if ((this.#files.get(sha256) ?? Number.POSITIVE_INFINITY) > INLINE_PACKAGE || this.#memory.has(sha256)) return;
+      const bytes = await readFile(join(this.#options.directory, sha256));
+      if (this.#memory.has(sha256)) return;
+      this.#memory.set(sha256, bytes);
+      this.#memoryBytes += bytes.length;
+      for (const [oldest, { length }] of this.#memory) {
+        if (this.#memoryBytes <= MEMORY_BYTES) return;
+        this.#memory.delete(oldest);
+        this.#memoryBytes -= length;
+      }
+    } catch (err) {
+      // Whoever needs it fetches it from the store, and hears what is wrong.
+      this.#options.log.info({ err, sha256 }, "a package could not be taken into memory");
+    }
   }
 
   async #read(sha256: string): Promise<OpenPackage | undefined> {
