@@ -75,6 +75,11 @@ export class Accounts {
     return [...this.#accounts].filter(([, { pods, keys }]) => !pods.hasSynced || !keys.hasSynced).map(([namespace]) => namespace);
   }
 
+  /** Whether the environments of an account are known, all that were there when it was first looked at. */
+  isWatched(namespace: string): boolean {
+    return this.#accounts.get(namespace)?.pods.hasSynced ?? false;
+  }
+
   /** 12 digits; absent when the namespace is no account. */
   idOf(namespace: string): string | undefined {
     return this.#accounts.get(namespace)?.id;

@@ -1,4 +1,5 @@
 import type { EnvironmentSettings } from "../resources/environment-pod.ts";
+import type { PoolSettings } from "./pools/pools.ts";
 
 /** Settings of a gateway, read and checked by `config.ts`. */
 export interface GatewayConfig {
@@ -42,4 +43,5 @@ export interface GatewayConfig {
   keepAliveMs: number;
   /** How long a new pod may take until its agent connects. */
   startTimeoutMs: number;
+  pools: PoolSettings;
 }

@@ -32,6 +32,8 @@ const POD_WAIT_MS = 5_000;
 const ACKNOWLEDGE_MS = 3_000;
 /** A pod that was found, not made: its agent is expected to dial this gateway within this time, else it is not counted on. */
 const FOUND_EXPECTED_MS = 2_000;
+/** A pod that was made within this time is one that a caller waits for now. */
+const NEW_MS = 10_000;
 /** Epochs are times, so one that is further ahead than any clock can be is made up. */
 const MAX_EPOCH_AHEAD_MS = 24 * 3_600_000;
 
@@ -47,8 +49,8 @@ export interface Gateways {
 
 /** What becomes of environments that came from pools or are declared. */
 export interface EnvironmentKeeper extends PoolKeeper {
-  /** One has left its pool. */
-  taken(environment: Environment): void;
+  /** Another gateway has wanted an environment for a function: it took one from a pool, or made a pod. */
+  wanted(environment: Environment): void;
   becameFunction: EnvironmentDeps["becameFunction"];
   initialized: EnvironmentDeps["initialized"];
   resizeRefused: EnvironmentDeps["resizeRefused"];
@@ -145,6 +147,9 @@ export class Environments implements AgentHost {
         expectedMs: expectedMs(createdAt, now, this.#options.startTimeoutMs),
         createdAt: Number.isNaN(createdAt) ? now : createdAt,
       });
+      // Those of this gateway's own functions were wanted here.
+      const isNew = now - createdAt < NEW_MS && environment.assignmentId !== undefined && environment.provisioned === undefined;
+      if (isNew && !environment.owned) this.#options.keeper.wanted(environment);
     }
     this.#readAssignment(environment, pod);
     environment.nodeName = pod.spec?.nodeName;
@@ -308,7 +313,7 @@ export class Environments implements AgentHost {
     const dispatcher = entry && this.#options.dispatcherOf(entry);
     dispatcher?.add(environment);
     environment.apply({ type: "owned", owned: dispatcher?.owned ?? false });
-    this.#options.keeper.taken(environment);
+    this.#options.keeper.wanted(environment);
   }
 
   /** Time has passed: for those whose function is not known; the others hear it from their dispatcher. */

@@ -5,6 +5,7 @@ import type { KubeClient } from "../kube/client.ts";
 import { type Clock, sleep, systemClock } from "../kube/clock.ts";
 import { Resources } from "../kube/objects.ts";
 import { Reflector } from "../kube/reflector.ts";
+import { POOL_EPHEMERAL_STORAGE_MB } from "../resources/environment-pod.ts";
 import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { AccessKeys } from "./access-keys.ts";
@@ -12,6 +13,7 @@ import { AccountConcurrency } from "./account-concurrency.ts";
 import { Accounts } from "./accounts.ts";
 import { AgentServer } from "./agent-server.ts";
 import { AgentTokens } from "./agent-tokens.ts";
+import { AssignmentWriter } from "./assignment-writer.ts";
 import { Authenticator } from "./authenticator.ts";
 import { Authoriser } from "./authoriser.ts";
 import { BillingApi } from "./billing-api.ts";
@@ -24,11 +26,15 @@ import { FunctionRegistry, trimAlias, trimFunction, trimVersion } from "./functi
 import { LambdaApi } from "./http-api.ts";
 import { PayloadBudget } from "./http-body.ts";
 import { PackageCache } from "./package-cache.ts";
+import { PackagePrefetch } from "./package-prefetch.ts";
 import { EndpointSliceDirectory, type PeerDirectory } from "./peer-directory.ts";
 import { PeerServer } from "./peer-server.ts";
 import { Peers } from "./peers.ts";
 import { PodWriter } from "./pod-writer.ts";
-import { NO_POOLS } from "./pool-taker.ts";
+import { Keeper } from "./pools/keeper.ts";
+import { poolOwnerKey } from "./pools/pool-owner.ts";
+import { PoolUses } from "./pools/pool-uses.ts";
+import { Pools } from "./pools/pools.ts";
 import { type Random, systemRandom } from "./random.ts";
 import { RoleSessions } from "./role-sessions.ts";
 import { RoleTokens } from "./role-tokens.ts";
@@ -103,6 +109,9 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   const roles = new RoleSessions({ secret: config.peerSecret, hasPod: (pod) => environments.has(pod), client, clock, random });
   const roleTokens = new RoleTokens({ client, clock, random, log });
 
+  const writer = new AssignmentWriter({ client, clock, log, settings: config.environment });
+  const owns = (key: string): boolean => peers.isSelf(peers.ownerOf(key));
+
   // The tables refer to each other; what is called later than this function may be made later in it.
   const environments: Environments = new Environments({
     clock,
@@ -113,7 +122,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     startTimeoutMs,
     followRole: (...role) => roleTokens.follow(...role),
     dispatcherOf: (entry) => dispatchers.of(entry),
-    packageBytes: () => undefined,
+    packageBytes: (sha256) => packages.inMemory(sha256),
     tickets,
     gateways: {
       get epoch() {
@@ -124,8 +133,30 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       membersFor: (key) => peers.membersFor(key),
       heard: (epoch) => peers.heard(epoch),
     },
-    keeper: { moved() {}, startFailed() {}, taken() {}, becameFunction() {}, initialized() {}, resizeRefused() {} },
+    keeper: new Keeper({ registry, pools: () => pools, writer, log }),
   });
+  const limits = { memoryMb: config.pools.size.memoryMb, ephemeralStorageMb: POOL_EPHEMERAL_STORAGE_MB };
+  const pools: Pools = new Pools({
+    settings: config.pools,
+    uses: new PoolUses(registry, clock, limits),
+    registry,
+    environments,
+    pods,
+    suspects,
+    metrics: metrics.pools,
+    clock,
+    random,
+    log,
+    self: config.instance,
+    // Before it is known what is there, everything would be made anew.
+    keeps: (namespace) => peers.settled && owns(poolOwnerKey(namespace)) && accounts.isWatched(namespace),
+    lives: (gateway) => peers.member(gateway) !== undefined,
+    addressesFor(namespace) {
+      const others = peers.membersFor(poolOwnerKey(namespace)).filter(({ name }) => name !== config.instance);
+      return [peers.member(config.instance), ...others].flatMap((member) => (member ? [member.address] : []));
+    },
+  });
+  const prefetch = new PackagePrefetch({ registry, packages, isOwner: (key) => peers.settled && owns(key) });
   const accounts: Accounts = new Accounts({
     client,
     clock,
@@ -141,7 +172,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     registry,
     clock,
     concurrency: new AccountConcurrency(config.accountConcurrency),
-    isOwner: (key) => peers.isSelf(peers.ownerOf(key)),
+    isOwner: owns,
     deps: {
       log,
       metrics: ledger.observing(metrics),
@@ -154,7 +185,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       lambdaEndpoint: config.lambdaEndpoint,
       credentialsFor: (environment, serviceAccount) => roles.issue(environment, serviceAccount),
       adopt: (...made) => environments.adopt(...made),
-      pools: NO_POOLS,
+      pools,
       epoch: () => peers.epoch,
       passFor: (podUid, assignmentId) => tickets.pass(podUid, assignmentId),
     },
@@ -198,6 +229,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   peers.subscribe(() => {
     dispatchers.ownersChanged();
     environments.gatewaysChanged();
+    prefetch.ownersChanged();
   });
   peerServer.connectTo(peers);
 
@@ -254,9 +286,10 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   accounts.start();
   for (const watched of [functions, versions, aliases]) watched.start();
   dispatchers.start();
+  pools.start();
   const starting = Promise.all([
     tokens.load(stopping.signal),
-    peers.start(),
+    peers.start().then(() => prefetch.ownersChanged()),
     accounts
       .synced()
       .then(() => sleep(clock, ACCOUNTS_MS, stopping.signal))
@@ -295,6 +328,9 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
         await sleep(clock, DRAIN_POLL_MS);
       stopping.abort();
       dispatchers.stop();
+      pools.stop();
+      prefetch.stop();
+      writer.stop();
       await ledger.stop();
       pods.stop();
       roleTokens.stop();

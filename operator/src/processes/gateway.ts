@@ -50,6 +50,14 @@ export async function gateway(env: NodeJS.ProcessEnv): Promise<Process> {
       accountConcurrency: settings.KAPPA_ACCOUNT_CONCURRENCY,
       keepAliveMs: settings.KAPPA_KEEP_ALIVE_SECONDS * 1000,
       startTimeoutMs: settings.KAPPA_START_TIMEOUT_SECONDS * 1000,
+      pools: {
+        size: { memoryMb: settings.KAPPA_POOL_MEMORY_MIB, requestedMb: settings.KAPPA_POOL_REQUEST_MIB },
+        floor: settings.KAPPA_POOL_FLOOR,
+        ceiling: settings.KAPPA_POOL_CEILING,
+        accountCeiling: settings.KAPPA_POOL_ACCOUNT_CEILING,
+        starting: settings.KAPPA_POOL_STARTING,
+        usedMs: settings.KAPPA_POOL_USED_SECONDS * 1000,
+      },
     },
   );
   const telemetry = await startTelemetryServer({

@@ -192,6 +192,8 @@ export class World {
       accountConcurrency: 1000,
       keepAliveMs: 600_000,
       startTimeoutMs: 20_000,
+      // Each environment is the function's own, unless a test says otherwise.
+      pools: { size: { memoryMb: 1769, requestedMb: 128 }, floor: 0, ceiling: 0, accountCeiling: 0, starting: 2, usedMs: 3_600_000 },
       ...over,
     };
   }
