@@ -16,7 +16,6 @@ const LIMITS: EnvironmentLimits = {
   assignMs: 60_000,
   postMortemMs: 1_500,
   foreignMs: 18_000,
-  busyMs: 200,
 };
 
 /** Runs events one after the other at time 0; effects are those of the last. */

@@ -55,8 +55,6 @@ export interface EnvironmentLimits {
   postMortemMs: number;
   /** Longest event of another gateway: the function's time-out and a margin. After that the agent is tried. */
   foreignMs: number;
-  /** After the agent did not take an event, until it is tried again: it may be free before it says so. */
-  busyMs: number;
 }
 
 /**
@@ -233,8 +231,9 @@ function onResult(state: EnvironmentState, { requestId, reusable }: { requestId:
 
 function onBusy(state: EnvironmentState, requestId: string, now: number, limits: EnvironmentLimits): Transition {
   if (state.phase !== "busy" || state.requestId !== requestId || state.begun) return protocolError(state);
+  // It runs another gateway's, and says when it is free. Until then that one counts.
   return {
-    state: { ...rest(state), phase: "foreign", until: now + limits.busyMs },
+    state: { ...rest(state), phase: "foreign", until: now + limits.foreignMs },
     effects: [{ type: "requeue", requestId }],
   };
 }

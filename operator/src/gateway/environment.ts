@@ -38,7 +38,6 @@ const ASSIGN_MS = 60_000;
 /** Lambda allows the start of one of provisioned concurrency this long, or its time-out where that is longer (LAMBDA: up to 15 min). */
 const PROVISIONED_INIT_MS = 130_000;
 const RECONNECT_MS = 10_000;
-const BUSY_MS = 200;
 /** A kubelet looks at its containers once a second and then reports: 2 s on a busy machine, and more than that on a busier one. */
 const POST_MORTEM_MS = 5_000;
 /** An environment's credentials are good for 12 h, so it is replaced before, those of one hour not all at once. */
@@ -485,7 +484,6 @@ export class Environment {
       assignMs: this.provisioned === undefined ? ASSIGN_MS : Math.max(PROVISIONED_INIT_MS, timeoutMs) + ANSWER_MARGIN_MS,
       postMortemMs: POST_MORTEM_MS,
       foreignMs: timeoutMs + ANSWER_MARGIN_MS,
-      busyMs: BUSY_MS,
     };
   }
 
