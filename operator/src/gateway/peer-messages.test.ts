@@ -4,6 +4,7 @@ import { answerOf, askOf, decodePeerMessage, encodePeerMessage, greetingOf, isRe
 test("what is encoded is decoded as it was", () => {
   const messages: PeerMessage[] = [
     { type: "view", epoch: 7, state: "serving" },
+    { type: "view", epoch: 7, state: "serving", members: ["gateway-a", "gateway-b"] },
     { type: "ask", id: 1, what: "room", ask: { namespace: "team" } },
     { type: "answer", id: 1, answer: { given: true } },
     { type: "refusal", id: 2, why: "no" },

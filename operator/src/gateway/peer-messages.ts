@@ -21,8 +21,8 @@ const state = z.enum(["joining", "serving", "leaving"]);
  */
 export type PeerState = z.infer<typeof state>;
 
-/** How things are at a gateway; said when a link was made and after each change. */
-const view = z.object({ type: z.literal("view"), epoch, state });
+/** How things are at a gateway, and which gateways it sees alive; said when a link was made and after each change. */
+const view = z.object({ type: z.literal("view"), epoch, state, members: z.array(text).max(50).exactOptional() });
 export type PeerView = z.infer<typeof view>;
 
 /** Counters of what a gateway was lent of an account, in one term of the lender. Both only grow, so that nothing is lost for good. */

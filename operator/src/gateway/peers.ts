@@ -17,6 +17,7 @@ import {
   PEER_STATE,
   type PeerMessage,
   type PeerState,
+  type PeerView,
   type RequestType,
 } from "./peer-messages.ts";
 import type { SuspectNodes } from "./suspect-nodes.ts";
@@ -276,7 +277,17 @@ export class Peers {
     }
     this.#heard = Math.max(this.#heard, message.epoch);
     peer.state = message.state;
-    this.#update();
+    if (!this.#update()) this.#agree(message);
+  }
+
+  /**
+   * Two that see the same have one number for it, the larger: agents of pools, who know no owner, would take assignments from one of them
+   * only.
+   */
+  #agree({ epoch, members }: PeerView): void {
+    if (epoch <= this.#epoch || members?.join() !== this.#alive.join()) return;
+    this.#epoch = epoch;
+    for (const changed of this.#changed) changed(epoch);
   }
 
   #send(name: string, message: PeerMessage): boolean {
@@ -284,7 +295,7 @@ export class Peers {
   }
 
   #tell(peer: Peer): void {
-    this.#send(peer.candidate.name, { type: "view", epoch: this.#epoch, state: this.#state });
+    this.#send(peer.candidate.name, { type: "view", epoch: this.#epoch, state: this.#state, members: [...this.#alive] });
   }
 
   #become(state: PeerState): void {

@@ -473,7 +473,7 @@ export class World {
       runtimeRoot: this.#runtimeRoot,
       podName: name,
       token,
-      env: { POD_NAMESPACE: namespace, KAPPA_WITHOUT_GATEWAY_MS: "60000" },
+      env: { ...settingsOf(pod), POD_NAMESPACE: namespace, KAPPA_WITHOUT_GATEWAY_MS: "60000" },
     });
     this.agents.set(key, agent);
     if (this.#stopping) await agent.stop();
@@ -506,6 +506,13 @@ async function installRights(apiServer: TestApiServer): Promise<string> {
   await run(["create", "namespace", SYSTEM]);
   await run(["apply", "--server-side", "-f", "-"], rights.map((object) => stringify(object)).join("---\n"));
   return apiServer.kubeconfigFor(await run(["create", "token", "kappa-gateway", "-n", SYSTEM]));
+}
+
+/** What a pod tells its agent and the machine of a test does not: where to dial, and whether it waits in a pool. */
+function settingsOf({ spec }: Pod): Record<string, string> {
+  const { containers: [container] = [] } = (spec ?? {}) as { containers?: { env?: { name: string; value?: string }[] }[] };
+  const settings = (container?.env ?? []).flatMap(({ name, value }) => (value === undefined ? [] : [[name, value] as const]));
+  return Object.fromEntries(settings.filter(([name]) => /^KAPPA_(GATEWAY_ADDRESSES|POOL)/.test(name)));
 }
 
 /** Kinds of the chart that say what a gateway may do. */
