@@ -28,7 +28,7 @@ const PAUSE_MS = 15_000;
 const MAX_PAUSE_MS = 600_000;
 /** Nothing is refilled for so long after a function needed the room of what was there. */
 const NO_ROOM_MS = 30_000;
-/** Functions' own pods that are starting go first, but for no longer than this: some never start. */
+/** What is starting is waited for before more is made, but no longer than this: some never start, or never get warm. */
 const GIVE_WAY_MS = 10_000;
 /** An agent dials the gateway that made its pod first; without that one, and with a ticket, it has reached another one by then. */
 const ORPHAN_MS = 5_000;
@@ -229,7 +229,7 @@ export class Pools implements PoolTaker, PoolKeeper {
       environments,
       creating: this.#creating,
       paused: new Set([...this.#failures].filter(([, { until }]) => until > now).map(([text]) => text)),
-      starts: now < this.#noRoomUntil || this.#mustGiveWay(now) ? 0 : settings.starting - this.#startingOf(environments),
+      starts: now < this.#noRoomUntil || this.#mustGiveWay(now) ? 0 : settings.starting - this.#startingOf(environments, now),
     });
     for (const { environment, why } of retire) {
       if (why === "noRoom" && environment.pool) this.#pause(textOf(environment, environment.pool));
@@ -276,9 +276,10 @@ export class Pools implements PoolTaker, PoolKeeper {
     return now - environment.since >= ORPHAN_MS && !this.#options.lives(madeBy) ? "dead" : "starting";
   }
 
-  #startingOf(environments: readonly Pooled<Environment>[]): number {
+  #startingOf(environments: readonly Pooled<Environment>[], now: number): number {
     let starting = 0;
-    for (const { state } of environments) if (state === "starting" || state === "warming") starting++;
+    for (const { environment, state } of environments)
+      if ((state === "starting" || state === "warming") && now - environment.since < GIVE_WAY_MS) starting++;
     for (const count of this.#creating.values()) starting += count;
     return starting;
   }
