@@ -54,8 +54,8 @@ describe("a pool", () => {
     });
   });
 
-  test("gives up what finds no room", () => {
-    expect(decide({ environments: [pooled("a", { state: "starting", unschedulable: true })], paused: new Set(["python"]) })).toEqual({
+  test("gives up what finds no room, and makes no other in its place", () => {
+    expect(decide({ environments: [pooled("a", { state: "starting", unschedulable: true })] })).toEqual({
       retire: [{ environment: "a", why: "noRoom" }],
       create: [],
     });

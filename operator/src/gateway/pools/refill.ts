@@ -42,11 +42,12 @@ export function refill<E>(input: RefillInput<E>): Refill<E> {
     if (why === undefined) usable.set(pooled.pool, [...(usable.get(pooled.pool) ?? []), pooled]);
     else retire.push({ environment: pooled.environment, why });
   }
+  const noRoom = new Set(input.environments.filter(({ unschedulable }) => unschedulable).map(({ pool }) => pool));
   const missing: { pool: string; count: number }[] = [];
   for (const [pool, target] of input.targets) {
     const there = usable.get(pool) ?? [];
     const count = target - there.length - (input.creating.get(pool) ?? 0);
-    if (count > 0 && !input.paused.has(pool)) missing.push({ pool, count });
+    if (count > 0 && !input.paused.has(pool) && !noRoom.has(pool)) missing.push({ pool, count });
     const surplus = there.toSorted((a, b) => WORTH[a.state] - WORTH[b.state]).slice(0, Math.max(0, -count));
     for (const { environment } of surplus) retire.push({ environment, why: "surplus" });
   }
