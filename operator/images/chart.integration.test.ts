@@ -159,8 +159,10 @@ describe("values", () => {
         KAPPA_WORKERS: "7",
         KAPPA_CLUSTER_CIDRS: "100.64.0.0/10,fd00::/8",
         KAPPA_URL_ALLOW_CIDRS: "10.1.0.0/16",
-        KAPPA_RUNTIMES: "nodejs24.x,python3.11",
+        KAPPA_OVERCOMMIT_CPU: "0.25",
+        KAPPA_RUNTIME_CLASS: "gvisor",
       });
+      expect(JSON.parse(environment("kappa-controller").KAPPA_RUNTIME_IMAGES ?? "")).toMatchObject({ "nodejs24.x": "registry.test/n:1" });
       expect(environment("kappa-gateway")).toMatchObject({
         KAPPA_REGION: "eu-test-1",
         KAPPA_KEEP_ALIVE_SECONDS: "30",

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { KappaError } from "./domain/errors.ts";
+import type { EnvironmentSettings } from "./resources/environment-pod.ts";
 
 const port = z.coerce.number().int().min(1).max(65535);
 const seconds = z.coerce.number().positive();
@@ -54,33 +55,43 @@ const common = {
 
 const bus = { KAPPA_NATS_URL: z.url(), KAPPA_NATS_SEED_FILE: file };
 
+/** How environments are made, by whichever process. */
+const environments = {
+  KAPPA_RUNTIME_IMAGES: json(z.record(z.string(), z.string().min(1))),
+  KAPPA_RUNTIME_PULL_POLICY: z.enum(["Always", "IfNotPresent", "Never"]),
+  KAPPA_AGENT_SERVICE: z.string().min(1),
+  KAPPA_AGENT_PORT: port,
+  KAPPA_CLUSTER_DOMAIN: z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/),
+  KAPPA_ACCOUNT_CONCURRENCY: z.coerce.number().int().positive(),
+  KAPPA_OVERCOMMIT_MEMORY: z.coerce.number().positive().max(1),
+  KAPPA_OVERCOMMIT_CPU: z.coerce.number().positive().max(1),
+  KAPPA_AGENT_MEMORY_MIB: z.coerce.number().int().positive(),
+  KAPPA_AGENT_CPU_MILLI: z.coerce.number().int().positive(),
+  KAPPA_RUNTIME_CLASS: z.string().min(1).optional(),
+};
+
 const controller = z.object({
   ...common,
   ...bus,
+  ...environments,
   KAPPA_NATS_USER_SEED_FILE: file,
   KAPPA_WORKERS: z.coerce.number().int().min(1).max(64),
-  KAPPA_RUNTIMES: list,
   KAPPA_URL_ALLOW_CIDRS: list,
   KAPPA_CLUSTER_CIDRS: list,
   KAPPA_DNS_NAMESPACE: z.string().min(1),
   KAPPA_DNS_POD_LABELS: json(labels),
   KAPPA_GATEWAY_SERVICE_ACCOUNT: z.string().min(1),
   KAPPA_API_PORT: port,
-  KAPPA_AGENT_PORT: port,
 });
 
 const gateway = z.object({
   ...common,
   ...bus,
+  ...environments,
   POD_IP: z.union([z.ipv4(), z.ipv6()]),
-  KAPPA_RUNTIME_IMAGES: json(z.record(z.string(), z.string().min(1))),
-  KAPPA_RUNTIME_PULL_POLICY: z.enum(["Always", "IfNotPresent", "Never"]),
   KAPPA_API_PORT: port,
-  KAPPA_AGENT_PORT: port,
   KAPPA_PEER_PORT: port,
-  KAPPA_AGENT_SERVICE: z.string().min(1),
   KAPPA_PEER_SECRET_FILE: file,
-  KAPPA_CLUSTER_DOMAIN: z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/),
   KAPPA_LAMBDA_ENDPOINT: z.url(),
   KAPPA_CACHE_DIR: z.string().min(1),
   KAPPA_CACHE_BYTES: z.coerce.number().int().positive(),
@@ -93,12 +104,6 @@ const gateway = z.object({
   KAPPA_POOL_ACCOUNT_CEILING: z.coerce.number().int().min(0),
   KAPPA_POOL_STARTING: z.coerce.number().int().positive(),
   KAPPA_POOL_USED_SECONDS: seconds,
-  KAPPA_ACCOUNT_CONCURRENCY: z.coerce.number().int().positive(),
-  KAPPA_OVERCOMMIT_MEMORY: z.coerce.number().positive().max(1),
-  KAPPA_OVERCOMMIT_CPU: z.coerce.number().positive().max(1),
-  KAPPA_AGENT_MEMORY_MIB: z.coerce.number().int().positive(),
-  KAPPA_AGENT_CPU_MILLI: z.coerce.number().int().positive(),
-  KAPPA_RUNTIME_CLASS: z.string().min(1).optional(),
 });
 
 const bootstrap = z.object({ ...apiServer, LOG_LEVEL: common.LOG_LEVEL, POD_NAMESPACE: common.POD_NAMESPACE });
@@ -108,6 +113,20 @@ function parse<T extends z.ZodType>(schema: T, env: NodeJS.ProcessEnv): z.output
   const result = schema.safeParse(env);
   if (result.success) return result.data;
   throw new KappaError("K300", result.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`).join("; "));
+}
+
+/** The policy of environment pods that the settings of a process name. */
+export function environmentSettings(settings: z.output<z.ZodObject<typeof environments>> & { POD_NAMESPACE: string }): EnvironmentSettings {
+  return {
+    overcommit: { memory: settings.KAPPA_OVERCOMMIT_MEMORY, cpu: settings.KAPPA_OVERCOMMIT_CPU },
+    agentAllowance: { memoryMb: settings.KAPPA_AGENT_MEMORY_MIB, cpuMillis: settings.KAPPA_AGENT_CPU_MILLI },
+    gateway: {
+      host: `${settings.KAPPA_AGENT_SERVICE}.${settings.POD_NAMESPACE}.svc.${settings.KAPPA_CLUSTER_DOMAIN}.`,
+      port: settings.KAPPA_AGENT_PORT,
+    },
+    imagePullPolicy: settings.KAPPA_RUNTIME_PULL_POLICY,
+    ...(settings.KAPPA_RUNTIME_CLASS === undefined ? {} : { runtimeClassName: settings.KAPPA_RUNTIME_CLASS }),
+  };
 }
 
 export const controllerSettings = (env: NodeJS.ProcessEnv): z.output<typeof controller> => parse(controller, env);

@@ -150,3 +150,31 @@ readinessProbe:
   timeoutSeconds: 2
   failureThreshold: 2
 {{- end }}
+
+{{/* How environments are made: the gateway makes those that traffic needs, the controller those that are declared. */}}
+{{- define "kappa.environmentEnv" -}}
+- name: KAPPA_RUNTIME_IMAGES
+  value: {{ .Values.images.runtimes | toJson | quote }}
+- name: KAPPA_RUNTIME_PULL_POLICY
+  value: {{ .Values.images.pullPolicy }}
+- name: KAPPA_AGENT_SERVICE
+  value: kappa-gateway-agents
+- name: KAPPA_AGENT_PORT
+  value: "8081"
+- name: KAPPA_CLUSTER_DOMAIN
+  value: {{ .Values.cluster.domain }}
+- name: KAPPA_ACCOUNT_CONCURRENCY
+  value: {{ .Values.accounts.concurrency | quote }}
+- name: KAPPA_OVERCOMMIT_MEMORY
+  value: {{ .Values.environments.overcommit.memory | quote }}
+- name: KAPPA_OVERCOMMIT_CPU
+  value: {{ .Values.environments.overcommit.cpu | quote }}
+- name: KAPPA_AGENT_MEMORY_MIB
+  value: {{ .Values.environments.agent.memoryMiB | quote }}
+- name: KAPPA_AGENT_CPU_MILLI
+  value: {{ .Values.environments.agent.cpuMilli | quote }}
+{{- with .Values.environments.runtimeClassName }}
+- name: KAPPA_RUNTIME_CLASS
+  value: {{ . }}
+{{- end }}
+{{- end }}

@@ -1,3 +1,4 @@
+import type { EnvironmentSettings } from "../resources/environment-pod.ts";
 import type { NetworkSettings } from "../resources/network-policies.ts";
 
 /** Settings of the controller, read and checked by `config.ts`. */
@@ -10,8 +11,12 @@ export interface ControllerConfig {
   region: string;
   /** Functions and accounts worked on at the same time, each. */
   workers: number;
-  /** Runtimes that this installation has images for. */
-  runtimes: readonly string[];
+  /** Image of each runtime that this installation has. */
+  images: Readonly<Record<string, string>>;
+  /** Policy of environment pods. */
+  environment: EnvironmentSettings;
+  /** Concurrent executions an account may have in all. */
+  accountConcurrency: number;
   /** ServiceAccount of the gateways, in {@link ControllerConfig.namespace}. */
   gatewayServiceAccount: string;
   /** Ranges of pods and services, and whatever else "the internet" is to leave out. */

@@ -182,7 +182,8 @@ class ControllerShell extends OperatorShell {
 
   #controllers(): Controller[] {
     const { client, events, metrics, clock, log, packages, userObjects } = this.#deps;
-    const { region, runtimes, workers, namespace, gatewayServiceAccount, network } = this.#config;
+    const { region, images, workers, namespace, gatewayServiceAccount, network } = this.#config;
+    const runtimes = Object.keys(images);
     const context: ControllerContext = { client, events, metrics, clock, log };
     const { functions, versions, aliases, layerVersions, namespaces, pods, serviceAccounts, roleBindings, networkPolicies } = this.#caches;
     const intake = new CodeIntake({

@@ -1,5 +1,5 @@
 import { connectBus, connectUserBus } from "../bus/index.ts";
-import { controllerSettings } from "../config.ts";
+import { controllerSettings, environmentSettings } from "../config.ts";
 import { startControllers } from "../controllers/index.ts";
 import { EventRecorder, KubeClient, systemClock } from "../kube/index.ts";
 import { createControllerMetrics } from "../telemetry/controller-metrics.ts";
@@ -33,7 +33,9 @@ export async function controller(env: NodeJS.ProcessEnv): Promise<Process> {
       namespace: settings.POD_NAMESPACE,
       region: settings.KAPPA_REGION,
       workers: settings.KAPPA_WORKERS,
-      runtimes: settings.KAPPA_RUNTIMES,
+      images: settings.KAPPA_RUNTIME_IMAGES,
+      environment: environmentSettings(settings),
+      accountConcurrency: settings.KAPPA_ACCOUNT_CONCURRENCY,
       gatewayServiceAccount: settings.KAPPA_GATEWAY_SERVICE_ACCOUNT,
       clusterCidrs: settings.KAPPA_CLUSTER_CIDRS,
       urlAllowCidrs: settings.KAPPA_URL_ALLOW_CIDRS,

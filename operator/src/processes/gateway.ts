@@ -1,5 +1,5 @@
 import { connectBus } from "../bus/index.ts";
-import { gatewaySettings } from "../config.ts";
+import { environmentSettings, gatewaySettings } from "../config.ts";
 import { startGateway } from "../gateway/index.ts";
 import { KubeClient, systemClock } from "../kube/index.ts";
 import { createGatewayMetrics } from "../telemetry/gateway-metrics.ts";
@@ -36,16 +36,7 @@ export async function gateway(env: NodeJS.ProcessEnv): Promise<Process> {
       peerSecret: settings.KAPPA_PEER_SECRET_FILE,
       lambdaEndpoint: settings.KAPPA_LAMBDA_ENDPOINT,
       images: settings.KAPPA_RUNTIME_IMAGES,
-      environment: {
-        overcommit: { memory: settings.KAPPA_OVERCOMMIT_MEMORY, cpu: settings.KAPPA_OVERCOMMIT_CPU },
-        agentAllowance: { memoryMb: settings.KAPPA_AGENT_MEMORY_MIB, cpuMillis: settings.KAPPA_AGENT_CPU_MILLI },
-        gateway: {
-          host: `${settings.KAPPA_AGENT_SERVICE}.${settings.POD_NAMESPACE}.svc.${settings.KAPPA_CLUSTER_DOMAIN}.`,
-          port: settings.KAPPA_AGENT_PORT,
-        },
-        imagePullPolicy: settings.KAPPA_RUNTIME_PULL_POLICY,
-        ...(settings.KAPPA_RUNTIME_CLASS === undefined ? {} : { runtimeClassName: settings.KAPPA_RUNTIME_CLASS }),
-      },
+      environment: environmentSettings(settings),
       packageCache: { directory: settings.KAPPA_CACHE_DIR, maxBytes: settings.KAPPA_CACHE_BYTES },
       accountConcurrency: settings.KAPPA_ACCOUNT_CONCURRENCY,
       keepAliveMs: settings.KAPPA_KEEP_ALIVE_SECONDS * 1000,
