@@ -5,17 +5,16 @@ import {
   CloseCode,
   FrameType,
   INLINE_PACKAGE,
-  type Result,
   type RoleToken,
   type StateChange,
 } from "../api/environment-protocol.ts";
 import type { FunctionEffective } from "../api/types.generated.ts";
 import { roleOf } from "../domain/effective.ts";
-import { KappaError } from "../domain/errors.ts";
 import type { Clock } from "../kube/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { AssignedHeader, AssignmentFailedHeader, BusyHeader, isResponseChunk, isResult, StateChangeHeader } from "./agent-headers.ts";
 import type { AgentConnection, ConnectionEnd, ReceivedFrame } from "./agent-server.ts";
+import type { EnvironmentFacts, EnvironmentIdentity, InitFailure, PoolOrigin, StartFailure, Used } from "./environment-facts.ts";
 import {
   type EnvironmentEffect,
   type EnvironmentEvent,
@@ -27,9 +26,9 @@ import {
 } from "./environment-state.ts";
 import type { Runnable } from "./function-registry.ts";
 import type { Invocation } from "./invocation.ts";
-import { failureBody, overused, RESPONSE_TOO_LARGE } from "./platform-errors.ts";
 import type { Overuse, PodCondition } from "./pod.ts";
-import { ResponseParts } from "./response-parts.ts";
+import { RunningEvent } from "./running-event.ts";
+import { initFailureOf, startFailureOf } from "./start-failure.ts";
 
 /** Added to a function's time-out before an agent that does not answer is given up. It enforces the time-out itself. */
 const ANSWER_MARGIN_MS = 15_000;
@@ -44,16 +43,7 @@ const POST_MORTEM_MS = 5_000;
 const MAX_AGE_MS = 10 * 3_600_000;
 const AGE_SPREAD_MS = 3_600_000;
 
-/** Why an environment never came to its first event. */
-export type StartFailure =
-  | { why: "timeout" | "ended" | "failed"; detail: string }
-  /** It was ended by what the function did while it was initialised. */
-  | { why: "overuse"; overuse: Overuse }
-  | { why: "package"; errorType: string; message: string }
-  | { why: "refused" };
-
-/** What is counted of an event. */
-export type Used = Pick<Result, "durationMs" | "billedMs" | "functionError">;
+export type { EnvironmentFacts, EnvironmentIdentity, InitFailure, PoolOrigin, StartFailure, Used } from "./environment-facts.ts";
 
 /** Who keeps environments that are no function's hears from them. */
 export interface PoolKeeper {
@@ -78,12 +68,6 @@ export interface EnvironmentHost extends PoolKeeper {
   finished(environment: Environment, invocation: Invocation, used: Used | undefined): void;
   /** Everything the agent needs to become this function; absent when that is no longer wanted. */
   assignment(environment: Environment): Assignment | undefined;
-}
-
-/** Why an environment of provisioned concurrency cannot take events. */
-export interface InitFailure {
-  reason: string;
-  message: string;
 }
 
 export interface EnvironmentDeps {
@@ -116,39 +100,6 @@ export interface EnvironmentDeps {
 
 /** Phases in which the agent holds the role's token. */
 const HOLDS_TOKEN: ReadonlySet<EnvironmentPhase> = new Set(["assigning", "idle", "busy", "foreign"]);
-
-/** One pod. */
-export interface EnvironmentIdentity {
-  namespace: string;
-  podName: string;
-  podUid: string;
-}
-
-/** The pool that a pod was made for, from its annotations. */
-export interface PoolOrigin {
-  /** Its name in the namespace. */
-  name: string;
-  /** Tells what the pod was made from. */
-  hash: string;
-  /** Name of the gateway that made it. */
-  madeBy: string;
-}
-
-/** What is known of a pod when its environment enters the table. */
-export interface EnvironmentFacts {
-  owned: boolean;
-  /** What it was made for or has become; absent for one that waits in a pool. */
-  assignmentId: string | undefined;
-  /** What that is, where this gateway still knows it. */
-  runnable: Runnable | undefined;
-  /** Where it was made for a pool. */
-  pool: PoolOrigin | undefined;
-  /** The version or alias whose provisioned concurrency it is of. */
-  provisioned: string | undefined;
-  expectedMs: number;
-  /** Epoch milliseconds. */
-  createdAt: number;
-}
 
 /** One environment: its pod, its agent's connection and the event that runs in it. Decisions are in `environment-state.ts`. */
 export class Environment {
@@ -191,9 +142,7 @@ export class Environment {
   #leftHost: EnvironmentHost | undefined;
   #connection: AgentConnection | undefined;
   #unfollowRole: (() => void) | undefined;
-  #invocation: Invocation | undefined;
-  /** Monotonic milliseconds at which the last event was sent. */
-  #sentAt = 0;
+  #running: RunningEvent | undefined;
   /** Whether anything of the function can have run in it. */
   #assigned = false;
   /**
@@ -203,8 +152,8 @@ export class Environment {
   #overran = false;
   /** What it ended of, where the function did that. */
   #overuse: Overuse | undefined;
-  /** Of the event that runs. */
-  #parts: ResponseParts | undefined;
+  /** It is of provisioned concurrency and does not take events, which was told. */
+  #initFailed = false;
 
   constructor(identity: EnvironmentIdentity, is: EnvironmentFacts, deps: EnvironmentDeps) {
     this.identity = identity;
@@ -325,14 +274,17 @@ export class Environment {
   run(invocation: Invocation, effective: FunctionEffective): void {
     const { clock } = this.#deps;
     const timeoutMs = effective.timeout * 1000;
-    this.#invocation = invocation;
-    this.#sentAt = clock.monotonic();
+    const sentAt = clock.monotonic();
+    const { requestId } = invocation;
+    this.#running = new RunningEvent(invocation, sentAt, (bytes) =>
+      this.#connection?.send({ type: FrameType.credit, header: { requestId, bytes } }),
+    );
     invocation.started();
-    this.apply({ type: "sent", requestId: invocation.requestId, until: this.#sentAt + timeoutMs + ANSWER_MARGIN_MS });
+    this.apply({ type: "sent", requestId, until: sentAt + timeoutMs + ANSWER_MARGIN_MS });
     this.#connection?.send({
       type: FrameType.invoke,
       header: {
-        requestId: invocation.requestId,
+        requestId,
         deadlineMs: clock.now() + timeoutMs,
         invokedFunctionArn: invocation.invokedArn,
         traceId: invocation.traceId,
@@ -393,10 +345,7 @@ export class Environment {
           return;
         }
         this.confirmed = true;
-        this.#host?.started(this, header.data.initDurationMs);
-        this.apply({ type: "assigned" });
-        if (this.pool) this.#deps.becameFunction(this);
-        if (this.provisioned !== undefined) this.#deps.initialized(this, initErrorOf(header.data));
+        this.#becameReady(header.data);
         return;
       }
       case FrameType.assignmentFailed: {
@@ -430,6 +379,18 @@ export class Environment {
         this.#malformed("frame");
         return;
     }
+  }
+
+  #becameReady({ initDurationMs, initError }: Assigned): void {
+    this.#tellInitialized(initError && { reason: "FunctionError", message: `${initError.errorType}: ${initError.message}` });
+    // What is declared is to be initialised; else the next event tries again and is answered with the error.
+    if (this.#initFailed) {
+      this.apply({ type: "retire", reason: "failed" });
+      return;
+    }
+    this.#host?.started(this, initDurationMs);
+    this.apply({ type: "assigned" });
+    if (this.pool) this.#deps.becameFunction(this);
   }
 
   #stateChanged({ state, epoch, assignmentId, pass }: StateChange): void {
@@ -526,7 +487,7 @@ export class Environment {
         this.#pass(frame);
         return;
       case "requeue":
-        this.#take((invocation) => this.#host?.requeued(invocation));
+        this.#requeue();
         return;
       case "fail":
         this.#fail(effect.why);
@@ -549,7 +510,7 @@ export class Environment {
         this.#connection?.send({ type: FrameType.shutdown, header: { reason: effect.reason } });
         return;
       case "deletePod":
-        if (!this.terminating || effect.now) this.#deps.deletePod(this, effect.now);
+        if (!this.#initFailed && (!this.terminating || effect.now)) this.#deps.deletePod(this, effect.now);
         return;
       case "disconnect":
         this.#connection?.close(CloseCode.goingAway, "the environment is over");
@@ -557,61 +518,45 @@ export class Environment {
     }
   }
 
-  #take(use: (invocation: Invocation) => void): void {
-    const invocation = this.#invocation;
-    this.#invocation = undefined;
-    this.#parts?.end();
-    this.#parts = undefined;
-    if (invocation) use(invocation);
+  /** The event that ran, which does so no more. */
+  #take(): RunningEvent | undefined {
+    const running = this.#running;
+    this.#running = undefined;
+    return running;
   }
 
   #pass(frame: ReceivedFrame | undefined): void {
-    if (frame?.type !== FrameType.responseChunk) return;
-    const {
-      header: { requestId, contentType },
-      body,
-    } = frame;
-    this.#parts ??= new ResponseParts((bytes) => this.#connection?.send({ type: FrameType.credit, header: { requestId, bytes } }));
-    if (!this.#parts.receive(body.length)) this.#malformed("responseChunk");
-    else this.#invocation?.chunk(body, contentType, this.#parts.left);
+    if (frame?.type === FrameType.responseChunk && this.#running?.pass(frame) === false) this.#malformed("responseChunk");
   }
 
   #answer(frame: ReceivedFrame | undefined): void {
     if (frame?.type !== FrameType.result) return;
-    const isTooLarge = frame.header.streamed === true && this.#parts?.isLarge === true;
-    const { header, body } = frame;
-    if (header.errorType === OUT_OF_MEMORY) this.#overran = true;
-    this.#take((invocation) => {
-      if (isTooLarge && !invocation.streaming && header.functionError === undefined) {
-        const result: Result = { ...header, functionError: "Unhandled", errorType: RESPONSE_TOO_LARGE.errorType };
-        invocation.finish({ type: "result", result, body: failureBody(RESPONSE_TOO_LARGE) });
-        this.#host?.finished(this, invocation, result);
-        return;
-      }
-      invocation.finish({ type: "result", result: header, body });
-      this.#host?.finished(this, invocation, header);
-    });
+    if (frame.header.errorType === OUT_OF_MEMORY) this.#overran = true;
+    const running = this.#take();
+    if (running) this.#host?.finished(this, running.invocation, running.answer(frame));
+  }
+
+  #requeue(): void {
+    const running = this.#take();
+    if (!running) return;
+    running.requeued();
+    this.#host?.requeued(running.invocation);
   }
 
   #fail(why: "connectionLost" | "overuse" | "protocol" | "noAnswer"): void {
-    this.#take((invocation) => {
-      if (why === "overuse" && this.#overuse) {
-        // As far as it can be known from here.
-        const durationMs = this.#deps.clock.monotonic() - this.#sentAt;
-        invocation.finish({ type: "functionError", body: failureBody(overused(invocation.requestId, this.#overuse)) });
-        this.#host?.finished(this, invocation, { durationMs, billedMs: Math.ceil(durationMs), functionError: "Unhandled" });
-        return;
-      }
-      this.#deps.log.error(
-        { pod: this.key, node: this.nodeName, requestId: invocation.requestId, why },
-        "an environment was lost while it ran an event",
-      );
-      invocation.finish({
-        type: "refused",
-        error: new KappaError("K106", "The execution environment was lost while it processed the event. Retry the request."),
-      });
-      this.#host?.finished(this, invocation, undefined);
-    });
+    const running = this.#take();
+    if (!running) return;
+    const { invocation } = running;
+    if (why === "overuse" && this.#overuse) {
+      this.#host?.finished(this, invocation, running.overuse(this.#overuse, this.#deps.clock.monotonic()));
+      return;
+    }
+    this.#deps.log.error(
+      { pod: this.key, node: this.nodeName, requestId: invocation.requestId, why },
+      "an environment was lost while it ran an event",
+    );
+    running.lost();
+    this.#host?.finished(this, invocation, undefined);
   }
 
   #assign(): void {
@@ -625,44 +570,24 @@ export class Environment {
     } else this.apply({ type: "retire", reason: "replaced" });
   }
 
-  #startFailed(why: "timeout" | "ended" | "assignment" | "failed", frame: ReceivedFrame | undefined): void {
-    const failure = this.#failureOf(why, frame);
-    if (this.provisioned !== undefined) this.#deps.initialized(this, initFailureOf(failure));
-    (this.#host ?? this.#deps.pools).startFailed(this, failure);
+  /** For whoever declared it: the controller keeps its pod, to be looked at, and makes another one. */
+  #tellInitialized(failure: InitFailure | undefined): void {
+    if (this.provisioned === undefined) return;
+    this.#initFailed = failure !== undefined;
+    this.#deps.initialized(this, failure);
   }
 
-  #failureOf(why: "timeout" | "ended" | "assignment" | "failed", frame: ReceivedFrame | undefined): StartFailure {
-    if (why === "ended" && this.#assigned && this.#overuse) return { why: "overuse", overuse: this.#overuse };
-    if (why === "assignment" && frame?.type === FrameType.assignmentFailed) {
-      const { errorType, message } = frame.header;
-      return { why: "package", errorType, message };
-    }
-    return { why: why === "assignment" ? "failed" : why, detail: this.obstacle ?? NO_DETAIL[why] };
+  #startFailed(why: "timeout" | "ended" | "assignment" | "failed", frame: ReceivedFrame | undefined): void {
+    const overuse = this.#assigned ? this.#overuse : undefined;
+    const failure = startFailureOf(why, { overuse, frame, obstacle: this.obstacle });
+    this.#tellInitialized(initFailureOf(failure));
+    (this.#host ?? this.#deps.pools).startFailed(this, failure);
   }
 }
 
 /** The function of an assignment. */
 export function functionUidOf(assignmentId: string | undefined): string | undefined {
   return assignmentId?.slice(0, assignmentId.indexOf("/"));
-}
-
-/** Code that fails while it starts is tried again with each event, but is not what was declared. */
-function initErrorOf({ initError }: Assigned): InitFailure | undefined {
-  return initError && { reason: "FunctionError", message: `${initError.errorType}: ${initError.message}` };
-}
-
-/** For a person who looks at what has been declared. */
-function initFailureOf(failure: StartFailure): InitFailure {
-  switch (failure.why) {
-    case "package":
-      return { reason: "PackageFailed", message: `${failure.errorType}: ${failure.message}` };
-    case "overuse":
-      return { reason: "OutOfRoom", message: failure.overuse.of === "memory" ? "it used more memory than it has" : "its /tmp is full" };
-    case "refused":
-      return { reason: "Refused", message: "its agent has another assignment" };
-    default:
-      return { reason: "StartFailed", message: failure.detail };
-  }
 }
 
 const OUT_OF_MEMORY = "Runtime.OutOfMemory";
@@ -672,10 +597,3 @@ function chanceOf(uid: string): number {
   const digits = Number.parseInt(uid.slice(0, 8), 16);
   return Number.isNaN(digits) ? 0 : digits / 2 ** 32;
 }
-
-const NO_DETAIL = {
-  timeout: "its agent did not connect in time",
-  ended: "its pod ended before it could take an event",
-  failed: "its agent reported a failure",
-  assignment: "its agent reported a failure",
-} as const;
