@@ -6,7 +6,7 @@ import type { PackageStore, UserBus } from "../bus/index.ts";
 import { functionNameOf } from "../domain/effective.ts";
 import { type KubeClient, type KubeObject, LeaderElector, Reflector, Resources } from "../kube/index.ts";
 import { OperatorShell } from "../kube/operator-shell.ts";
-import { Component, Label, MANAGED_BY } from "../resources/labels.ts";
+import { Annotation, Component, Label, MANAGED_BY } from "../resources/labels.ts";
 import { internetExceptions } from "../resources/network-policies.ts";
 import { clusterAddresses, type EndpointSliceObject, type NodeObject } from "./accounts/cluster-addresses.ts";
 import { accountController } from "./accounts/controller.ts";
@@ -26,6 +26,7 @@ import type { ConditionedObject } from "./kinds/decide.ts";
 import { type PackageInventory, packageSweep } from "./packages/sweep.ts";
 import { podController } from "./pods/controller.ts";
 import type { PodObject } from "./pods/decide.ts";
+import { provisionedController } from "./provisioned/controller.ts";
 import { versionController } from "./versions/controller.ts";
 
 export type { ControllerConfig } from "./config-types.ts";
@@ -143,6 +144,7 @@ class ControllerShell extends OperatorShell {
       functionsByName: new CacheIndex(this.#caches.functions, (fn) => functionKey(fn.metadata.namespace, functionNameOf(fn))),
       versionsByFunction: new CacheIndex(this.#caches.versions, ofFunction),
       aliasesByFunction: new CacheIndex(this.#caches.aliases, ofFunction),
+      provisionedPods: new CacheIndex(this.#caches.pods, ofProvisioned),
     };
     this.#exceptions = new InternetExceptions(this.#caches, config.clusterCidrs);
     this.#scratch = new Scratch(join(tmpdir(), `kappa-packages-${config.instance}`));
@@ -182,7 +184,7 @@ class ControllerShell extends OperatorShell {
 
   #controllers(): Controller[] {
     const { client, events, metrics, clock, log, packages, userObjects } = this.#deps;
-    const { region, images, workers, namespace, gatewayServiceAccount, network } = this.#config;
+    const { region, images, environment, accountConcurrency, workers, namespace, gatewayServiceAccount, network } = this.#config;
     const runtimes = Object.keys(images);
     const context: ControllerContext = { client, events, metrics, clock, log };
     const { functions, versions, aliases, layerVersions, namespaces, pods, serviceAccounts, roleBindings, networkPolicies } = this.#caches;
@@ -222,6 +224,11 @@ class ControllerShell extends OperatorShell {
       ofFunctions,
       versionController({ ...context, ...this.#indexes, functions, versions, namespaces, packages, region, runtimes, workers }),
       aliasController({ ...context, ...this.#indexes, functions, versions, aliases, namespaces, region, workers }),
+      provisionedController({
+        ...context,
+        ...this.#indexes,
+        ...{ functions, versions, aliases, namespaces, pods, images, environment, accountConcurrency, workers },
+      }),
       podController({ ...context, pods }),
       packageSweep({
         ...context,
@@ -265,9 +272,15 @@ interface Indexes {
   functionsByName: CacheIndex<LambdaFunction>;
   versionsByFunction: CacheIndex<Version>;
   aliasesByFunction: CacheIndex<Alias>;
+  /** By UID of the function. */
+  provisionedPods: CacheIndex<PodObject>;
 }
 
 const ofFunction = ({ metadata, spec }: Version | Alias): string => functionKey(metadata.namespace, spec.functionName);
+
+/** The function that a pod of provisioned concurrency belongs to. */
+const ofProvisioned = ({ metadata }: PodObject): string | undefined =>
+  metadata.annotations?.[Annotation.provisioned] === undefined ? undefined : metadata.ownerReferences?.[0]?.uid;
 
 /** What "the internet" leaves out now, told when it changes and not with every heartbeat of a node. */
 class InternetExceptions {

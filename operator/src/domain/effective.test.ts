@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { assignmentId, type EffectiveConfiguration, objectRevisionId, revisionId, runnableId, versionConfiguration } from "./effective.ts";
+import { type EffectiveConfiguration, objectRevisionId, revisionId, runnableId, versionConfiguration } from "./effective.ts";
 
 const input = fc.record({ uid: fc.uuid(), generation: fc.integer({ min: 1 }), packageSha256: fc.stringMatching(/^[0-9a-f]{64}$/) });
 
@@ -17,10 +17,6 @@ describe("revisionId", () => {
       }),
     );
   });
-});
-
-test("an assignment names function, version and revision", () => {
-  expect(assignmentId({ uid: "u", version: "$LATEST", revisionId: "r" })).toBe("u/$LATEST/r");
 });
 
 const effective: EffectiveConfiguration = {

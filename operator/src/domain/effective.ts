@@ -105,13 +105,8 @@ function uuid(of: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-/** `Assignment.assignmentId`: which function, which version of it, which revision. Environments with different ids never share events. */
-export function assignmentId(of: { uid: string; version: string; revisionId: string }): string {
-  return `${of.uid}/${of.version}/${of.revisionId}`;
-}
-
 /**
- * Which function, which version of it, made of what: environments with different ids never share events, and those of an
+ * `Assignment.assignmentId`: which function, which version of it, made of what: environments with different ids never share events, and those of an
  * id that is not in force any more are retired. It changes with what an environment is made of and with nothing else: a new
  * description, tag or reserved concurrency is a new revision (`effective.revisionId`) and replaces no environment.
  * @param of.uid UID of the Function, of its versions too

@@ -30,9 +30,11 @@ export const Annotation = {
   version: "kappa.dev/version",
   /** On a pod of provisioned concurrency: the version or alias that declares it. */
   provisioned: "kappa.dev/provisioned",
+  /** On such a pod: a hash of everything that it was made from. */
+  template: "kappa.dev/template",
   /** On a pod that was made for a pool: the pool's name in its namespace. */
   pool: "kappa.dev/pool",
-  /** On such a pod: the gateway that made it. */
+  /** On a pod of a pool: the gateway that made it. */
   madeBy: "kappa.dev/made-by",
 } as const;
 

@@ -4,9 +4,15 @@ import type { KubeObject } from "../../kube/index.ts";
 /** How long a finished pod stays, milliseconds: the gateway and people read from it why it ended. */
 export const FINISHED_GRACE_MS = 60_000;
 
-/** A Pod, as far as its end goes. */
+/** A Pod, as far as its beginning and its end go. */
 export interface PodObject extends KubeObject {
-  status?: { phase?: string; containerStatuses?: { state?: { terminated?: { finishedAt?: string | null } } }[] };
+  status?: {
+    phase?: string;
+    message?: string;
+    reason?: string;
+    conditions?: { type: string; status: string; reason?: string; message?: string }[];
+    containerStatuses?: { state?: { terminated?: { finishedAt?: string | null; reason?: string; message?: string } } }[];
+  };
 }
 
 /**
