@@ -1,11 +1,12 @@
-import { CloseCode, FrameType, type Hello, type Member, type Welcome } from "../api/environment-protocol.ts";
+import { CloseCode, FrameType, type Hello } from "../api/environment-protocol.ts";
 import type { Clock } from "../kube/clock.ts";
-import { Annotation, Label } from "../resources/labels.ts";
+import { Annotation } from "../resources/labels.ts";
 import type { EnvironmentGaugeState } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { agentVerdict } from "./agent-admission.ts";
 import type { Admission, AgentConnection, AgentHost, AgentListener } from "./agent-server.ts";
 import type { AgentIdentity } from "./agent-tokens.ts";
+import { type AgentGateways, AgentViews } from "./agent-views.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import {
   Environment,
@@ -18,6 +19,7 @@ import {
 } from "./environment.ts";
 import type { FunctionEntry, FunctionRegistry, Runnable } from "./function-registry.ts";
 import { type Pod, podCondition } from "./pod.ts";
+import { identityOf, originOf } from "./pod-origin.ts";
 import type { PodWriter } from "./pod-writer.ts";
 import { poolOwnerKey } from "./pools/pool-owner.ts";
 import type { SuspectNodes } from "./suspect-nodes.ts";
@@ -34,19 +36,6 @@ const ACKNOWLEDGE_MS = 3_000;
 const FOUND_EXPECTED_MS = 2_000;
 /** A pod that was made within this time is one that a caller waits for now. */
 const NEW_MS = 10_000;
-/** Epochs are times, so one that is further ahead than any clock can be is made up. */
-const MAX_EPOCH_AHEAD_MS = 24 * 3_600_000;
-
-/** The gateways, as far as agents hear of them. */
-export interface Gateways {
-  readonly epoch: number;
-  ownerOf(key: string): string;
-  isSelf(name: string): boolean;
-  membersFor(key: string): Member[];
-  /** An agent knows of a later view. */
-  heard(epoch: number): void;
-}
-
 /** What becomes of environments that came from pools or are declared. */
 export interface EnvironmentKeeper extends PoolKeeper {
   /** Another gateway has wanted an environment for a function: it took one from a pool, or made a pod. */
@@ -68,7 +57,7 @@ export interface EnvironmentsOptions {
   followRole: EnvironmentDeps["followRole"];
   packageBytes: EnvironmentDeps["packageBytes"];
   tickets: Tickets;
-  gateways: Gateways;
+  gateways: AgentGateways;
   keeper: EnvironmentKeeper;
 }
 
@@ -76,6 +65,7 @@ export interface EnvironmentsOptions {
 export class Environments implements AgentHost {
   readonly #options: EnvironmentsOptions;
   readonly #deps: EnvironmentDeps;
+  readonly #views: AgentViews;
   readonly #byPod = new Map<string, Environment>();
   /** Agents whose pod the watch has not shown yet. */
   readonly #awaited = new Map<string, Set<() => void>>();
@@ -84,7 +74,8 @@ export class Environments implements AgentHost {
 
   constructor(options: EnvironmentsOptions) {
     this.#options = options;
-    const { keeper, gateways } = options;
+    const { keeper, gateways, clock } = options;
+    this.#views = new AgentViews(gateways);
     this.#deps = {
       clock: options.clock,
       log: options.log,
@@ -93,9 +84,7 @@ export class Environments implements AgentHost {
       packageBytes: options.packageBytes,
       pools: keeper,
       epoch: () => gateways.epoch,
-      heardEpoch: (epoch) => {
-        if (epoch > gateways.epoch && epoch <= options.clock.now() + MAX_EPOCH_AHEAD_MS) gateways.heard(epoch);
-      },
+      heardEpoch: (epoch) => this.#views.heard(epoch, clock.now()),
       claimed: (environment, assignmentId, pass) => this.#claimed(environment, assignmentId, pass),
       returned: (environment) => environment.apply({ type: "owned", owned: this.#ownsPools(environment.identity.namespace) }),
       assignmentSent: (environment) => this.#tellNewMembers(environment),
@@ -230,7 +219,10 @@ export class Environments implements AgentHost {
       this.#ticketsDue.delete(environment.key);
       if (verdict.learned !== undefined) this.#learn(environment, verdict.learned);
       const ticket = verdict.giveTicket ? { ticket: this.#options.tickets.ticket(environment.identity.podUid) } : {};
-      connection.send({ type: FrameType.welcome, header: { ...this.#welcome(environment), ...ticket } });
+      connection.send({
+        type: FrameType.welcome,
+        header: { ...this.#views.welcome(environment, this.#functionOf(environment)), ...ticket },
+      });
       environment.connect(connection, hello.state);
     }
     return this.#listen(environment, connection);
@@ -250,44 +242,21 @@ export class Environments implements AgentHost {
   gatewaysChanged(): void {
     for (const environment of this.#byPod.values()) {
       if (environment.pooled !== undefined) environment.apply({ type: "owned", owned: this.#ownsPools(environment.identity.namespace) });
-      if (environment.connected) environment.tell({ type: FrameType.welcome, header: this.#welcome(environment) });
+      if (environment.connected)
+        environment.tell({ type: FrameType.welcome, header: this.#views.welcome(environment, this.#functionOf(environment)) });
     }
-  }
-
-  #welcome(environment: Environment): Welcome {
-    const { gateways } = this.#options;
-    const entry = this.#functionOf(environment);
-    return {
-      members: this.#membersOf(environment),
-      epoch: gateways.epoch,
-      ...(entry ? { owner: gateways.ownerOf(entry.key) } : {}),
-    };
-  }
-
-  /** The gateways that an agent keeps to. In a pool: the one that made its pod, which knows it, the pool's owner, and some by chance. */
-  #membersOf(environment: Environment): Member[] {
-    const { gateways } = this.#options;
-    const entry = this.#functionOf(environment);
-    const byPod = gateways.membersFor(entry?.key ?? environment.key);
-    if (environment.pooled === undefined || environment.pool === undefined) return byPod;
-    const byPool = gateways.membersFor(poolOwnerKey(environment.identity.namespace));
-    const { madeBy } = environment.pool;
-    const all = new Map([...byPool.slice(0, 1), ...byPod, ...byPool].map((member) => [member.name, member]));
-    return [...all.values()].sort((a, b) => Number(b.name === madeBy) - Number(a.name === madeBy)).slice(0, Math.max(byPod.length, 1));
   }
 
   /** With an assignment its members may be others; where they are not, there is nothing to tell. */
   #tellNewMembers(environment: Environment): void {
     if (environment.pool === undefined) return;
-    const { members, ...view } = this.#welcome(environment);
-    const former = new Set(this.#options.gateways.membersFor(environment.key).map(({ name }) => name));
-    if (members.every(({ name }) => former.has(name))) return;
-    environment.tell({ type: FrameType.welcome, header: { ...view, members } });
+    const welcome = this.#views.welcome(environment, this.#functionOf(environment));
+    const former = new Set(this.#views.membersOf(environment, undefined).map(({ name }) => name));
+    if (welcome.members.some(({ name }) => !former.has(name))) environment.tell({ type: FrameType.welcome, header: welcome });
   }
 
   #ownsPools(namespace: string): boolean {
-    const { gateways } = this.#options;
-    return gateways.isSelf(gateways.ownerOf(poolOwnerKey(namespace)));
+    return this.#views.owns(poolOwnerKey(namespace));
   }
 
   #claimed(environment: Environment, assignmentId: string, pass: string | undefined): boolean {
@@ -448,24 +417,6 @@ const GAUGE = {
 
 function keyOf(identity: { namespace: string; podName: string }): string {
   return `${identity.namespace}/${identity.podName}`;
-}
-
-function identityOf({ metadata }: Pod): EnvironmentIdentity | undefined {
-  const { namespace, name, uid, annotations } = metadata;
-  if (namespace === undefined || uid === undefined) return undefined;
-  // It is for a function or for a pool.
-  if (annotations?.[Annotation.assignment] === undefined && annotations?.[Annotation.pool] === undefined) return undefined;
-  return { namespace, podName: name, podUid: uid };
-}
-
-/** What a pod was made for, as it says itself. */
-function originOf({ metadata: { annotations = {}, labels } }: Pod): Pick<EnvironmentFacts, "assignmentId" | "pool" | "provisioned"> {
-  const pool = annotations[Annotation.pool];
-  return {
-    assignmentId: annotations[Annotation.assignment],
-    provisioned: annotations[Annotation.provisioned],
-    pool: pool === undefined ? undefined : { name: pool, hash: labels?.[Label.pool] ?? "", madeBy: annotations[Annotation.madeBy] ?? "" },
-  };
 }
 
 /** How long a found pod is counted on: what is left of its start, or the moment its agent needs to dial a new gateway. */
