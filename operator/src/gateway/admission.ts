@@ -14,7 +14,7 @@ export interface Concurrency {
    */
   acquire(entry: FunctionEntry, running: number): (() => void) | Promise<() => void>;
   /** Executions of the function that this gateway has not accepted and that may still run. */
-  charge?(key: string, foreign: number): void;
+  charge(key: string, foreign: number): void;
 }
 
 /**
@@ -129,6 +129,6 @@ export class Admission {
     const others = owned ? this.others : 0;
     if (others === this.#charged) return;
     this.#charged = others;
-    this.#concurrency.charge?.(key, others);
+    this.#concurrency.charge(key, others);
   }
 }

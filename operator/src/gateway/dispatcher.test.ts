@@ -1,281 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Assignment, CloseCode, type Frame, FrameType, type Hello, type Result, type RoleToken } from "../api/environment-protocol.ts";
-import type { FunctionEffective, Function as FunctionObject } from "../api/types.generated.ts";
-import { runnableId } from "../domain/effective.ts";
+import { type Assignment, CloseCode, FrameType } from "../api/environment-protocol.ts";
+import type { FunctionEffective } from "../api/types.generated.ts";
 import type { KappaError } from "../domain/errors.ts";
-import { systemClock } from "../kube/clock.ts";
 import { KubeError } from "../kube/errors.ts";
-import { Annotation } from "../resources/labels.ts";
-import { createGatewayMetrics } from "../telemetry/gateway-metrics.ts";
-import { createLogger } from "../telemetry/log.ts";
-import { AccountConcurrency } from "./account-concurrency.ts";
-import type { AgentListener, ReceivedFrame } from "./agent-server.ts";
-import { Dispatchers } from "./dispatchers.ts";
-import type { EnvironmentIdentity } from "./environment.ts";
-import { Environments } from "./environments.ts";
-import { FunctionRegistry } from "./function-registry.ts";
-import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
-import { type Pod, trimPod } from "./pod.ts";
-import { NO_POOLS } from "./pool-taker.ts";
-import { SuspectNodes } from "./suspect-nodes.ts";
+import type { Outcome } from "./invocation.ts";
+import type { Pod } from "./pod.ts";
+import { type Agent, assignedTo, type MadePod, setup } from "./testing/dispatch-harness.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
-
-/** An agent that does what the gateway says, when the test says so. */
-class Agent {
-  readonly sent: Frame[] = [];
-  closed: number | undefined;
-  listener: AgentListener | undefined;
-
-  last(type: number): Frame | undefined {
-    return this.sent.findLast((frame) => frame.type === type);
-  }
-
-  say(frame: Frame): void {
-    this.listener?.frame({ body: Buffer.alloc(0), ...frame } as ReceivedFrame);
-  }
-
-  failed(kind: "package" | "refused", errorType: string): void {
-    const assign = this.last(FrameType.assign);
-    if (assign?.type === FrameType.assign)
-      this.say({
-        type: FrameType.assignmentFailed,
-        header: { assignmentId: assign.header.assignmentId, kind, errorType, message: "the agent's words" },
-      });
-  }
-
-  assigned(): void {
-    const assign = this.last(FrameType.assign);
-    if (assign?.type === FrameType.assign)
-      this.say({ type: FrameType.assigned, header: { assignmentId: assign.header.assignmentId, initDurationMs: 5 } });
-  }
-
-  get running(): string | undefined {
-    const invoke = this.last(FrameType.invoke);
-    return invoke?.type === FrameType.invoke ? invoke.header.requestId : undefined;
-  }
-
-  answer(over: Partial<Result> = {}): void {
-    const header = { requestId: this.running ?? "", durationMs: 1, billedMs: 1, maxMemoryMb: 10, reusable: true, ...over };
-    this.say({ type: FrameType.result, header, body: Buffer.from(`"${header.requestId}"`) });
-  }
-}
-
-/** The configuration in force at a revision. */
-function effectiveOf(revision: string): FunctionEffective {
-  return {
-    revisionId: revision,
-    codeSha256: "",
-    codeSize: 1,
-    packageSha256: revision.padStart(64, "0"),
-    runtime: "python3.11",
-    handler: "app.handler",
-    memorySize: 128,
-    timeout: 3,
-    environment: {},
-    ephemeralStorageMb: 512,
-    architectures: ["x86_64"],
-    loggingConfig: { logFormat: "Text", logGroup: "/aws/lambda/f" },
-  };
-}
-
-/** What an environment of the function f is made for. */
-const assignedTo = (revision = "1", over: Partial<FunctionEffective> = {}) =>
-  runnableId({ uid: "uid-of-f", version: "$LATEST", effective: { ...effectiveOf(revision), ...over } });
-
-function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 } = {}) {
-  const log = createLogger({ component: "gateway", level: "silent" });
-  const metrics = createGatewayMetrics();
-  const registry = new FunctionRegistry();
-  const suspects = new SuspectNodes(systemClock);
-  const created: { identity: EnvironmentIdentity; avoidNodes: readonly string[] }[] = [];
-  const removed: { podName: string; grace: number | undefined }[] = [];
-  const agents = new Map<string, Agent>();
-  const followers = new Set<{ role: string; tell: (token: RoleToken) => void }>();
-  const control = { owned, createError: undefined as Error | undefined };
-  const environments: Environments = new Environments({
-    clock: systemClock,
-    log,
-    registry,
-    suspects,
-    pods: { remove: ({ podName }, grace) => void removed.push({ podName, grace }) },
-    startTimeoutMs: 20_000,
-    followRole: (namespace, serviceAccount, tell) => {
-      const follower = { role: `${namespace}/${serviceAccount}`, tell };
-      followers.add(follower);
-      tell({ token: `token of ${follower.role}`, namespace, caCertificate: "ca" });
-      return () => followers.delete(follower);
-    },
-    dispatcherOf: (entry) => dispatchers.of(entry),
-    membersFor: () => [],
-  });
-  const dispatchers: Dispatchers = new Dispatchers({
-    registry,
-    clock: systemClock,
-    concurrency: new AccountConcurrency(accountConcurrency),
-    isOwner: () => control.owned,
-    deps: {
-      log,
-      metrics,
-      suspects,
-      region: "us-east-1",
-      keepAliveMs,
-      startTimeoutMs: 20_000,
-      accountIdOf: () => "111111111111",
-      lambdaEndpoint: "http://gateway",
-      credentialsFor: ({ podUid }, serviceAccount) => ({
-        accessKeyId: `${serviceAccount} in ${podUid}`,
-        secretAccessKey: "s",
-        sessionToken: "t",
-      }),
-      adopt: (...made) => environments.adopt(...made),
-      pools: NO_POOLS,
-      epoch: () => 0,
-      passFor: () => "none",
-      pods: {
-        async create(entry, runnable, avoidNodes) {
-          if (control.createError) throw control.createError;
-          const name = `${entry.name}-${created.length}`;
-          const identity = { namespace: entry.namespace, podName: name, podUid: `uid-${name}`, assignmentId: runnable.assignmentId };
-          created.push({ identity, avoidNodes });
-          return identity;
-        },
-      },
-    },
-    askPeers: async () => false,
-    onTick: (now) => environments.tick(now),
-  });
-  dispatchers.start();
-
-  function put(
-    name = "f",
-    { revision = "1", over = {}, spec = {}, status = {} }: { revision?: string; over?: object; spec?: object; status?: object } = {},
-  ): void {
-    const effective = { ...effectiveOf(revision), ...over };
-    registry.put({
-      apiVersion: "kappa.dev/v1alpha1",
-      kind: "Function",
-      metadata: { name, namespace: "team", uid: `uid-of-${name}`, creationTimestamp: "2026-01-01T00:00:00Z" },
-      spec,
-      status: { state: "Active", effective, ...status },
-    } as unknown as FunctionObject);
-  }
-
-  const outcomes = new Map<string, Outcome>();
-  const chunks: { requestId: string; text: string; contentType: string | undefined; left: BytesLeft }[] = [];
-  function invoke(
-    requestId: string,
-    name = "f",
-    { streaming = false, version = "$LATEST" } = {},
-  ): { outcome: () => Outcome | undefined; cancel: () => void } {
-    const call = { cancelled: false };
-    const invocation: Invocation = {
-      requestId,
-      invokedArn: "arn",
-      version,
-      payload: Buffer.from("{}"),
-      logTail: false,
-      streaming,
-      traceId: "t",
-      arrivedAt: performance.now(),
-      get cancelled() {
-        return call.cancelled;
-      },
-      waited: false,
-      waiting() {},
-      started() {},
-      chunk: (bytes, contentType, left) => void chunks.push({ requestId, text: Buffer.from(bytes).toString(), contentType, left }),
-      finish(outcome) {
-        if (outcomes.has(requestId)) throw new Error(`${requestId} ended twice`);
-        outcomes.set(requestId, outcome);
-      },
-    };
-    const entry = registry.find("team", name);
-    if (!entry) throw new Error("no such function");
-    dispatchers.submit(entry, invocation);
-    return {
-      outcome: () => outcomes.get(requestId),
-      cancel: () => {
-        call.cancelled = true;
-      },
-    };
-  }
-
-  /** Lets an agent connect for a pod that was created. */
-  async function connect(index: number, state: Hello["state"] = "unassigned"): Promise<Agent> {
-    const made = created[index];
-    if (!made) throw new Error(`there is no pod ${index}`);
-    return connectPod(made.identity, state);
-  }
-
-  async function connectPod(identity: EnvironmentIdentity, state: Hello["state"], over: Partial<Hello> = {}): Promise<Agent> {
-    const agent = new Agent();
-    const { namespace, podName, podUid } = identity;
-    const admission = await environments.admit(
-      { namespace, podName, podUid },
-      { protocol: 1, token: "", podName, namespace, runtime: "python3.11", state, ...over },
-    );
-    if ("refused" in admission) {
-      agent.closed = admission.refused;
-      return agent;
-    }
-    agent.listener = admission.take({
-      send: (frame) => agent.sent.push(frame),
-      close: (code) => {
-        agent.closed = code;
-      },
-    });
-    agents.set(podName, agent);
-    return agent;
-  }
-
-  /** Shows a pod as the watch does. */
-  function watch(identity: EnvironmentIdentity, over: { nodeName?: string; status?: Pod["status"]; deleted?: boolean } = {}): void {
-    const { namespace, podName, podUid, assignmentId } = identity;
-    const pod: Pod = {
-      apiVersion: "v1",
-      kind: "Pod",
-      metadata: {
-        name: podName,
-        namespace,
-        uid: podUid,
-        annotations: { [Annotation.assignment]: assignmentId },
-        creationTimestamp: new Date(Date.now() - 3_600_000).toISOString(),
-        ...(over.deleted ? { deletionTimestamp: "2026-01-01T00:00:00Z" } : {}),
-      },
-      ...(over.nodeName === undefined ? {} : { spec: { nodeName: over.nodeName } }),
-      status: over.status ?? { phase: "Running" },
-    };
-    environments.putPod(trimPod(pod));
-  }
-
-  const pod = (index: number): EnvironmentIdentity => {
-    const identity = created[index]?.identity;
-    if (!identity) throw new Error(`there is no pod ${index}`);
-    return identity;
-  };
-  const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
-  return {
-    metrics,
-    registry,
-    environments,
-    dispatchers,
-    suspects,
-    followers,
-    control,
-    created,
-    removed,
-    chunks,
-    put,
-    invoke,
-    connect,
-    connectPod,
-    watch,
-    pod,
-    pass,
-  };
-}
 
 /** Lambda's error object, as the caller gets it. */
 function failureOf(outcome: Outcome | undefined): unknown {
@@ -680,14 +413,18 @@ describe("events", () => {
     expect(t.created).toHaveLength(2);
   });
 
-  test("wait for another environment when an agent refuses its assignment", async () => {
+  test("wait until an agent that refused its assignment, since it knew of a later view of the gateways, can be assigned", async () => {
     const t = setup();
     t.put();
     const call = t.invoke("a");
     await t.pass(0);
-    (await t.connect(0)).failed("refused", "ServiceException");
+    const agent = await t.connect(0);
+    agent.failed("refused", "ServiceException");
     await t.pass(0);
-    expect([call.outcome(), t.created.length]).toEqual([undefined, 2]);
+    expect([call.outcome(), t.created.length]).toEqual([undefined, 1]);
+    agent.say({ type: FrameType.stateChange, header: { state: "unassigned", epoch: 1 } });
+    agent.assigned();
+    expect(agent.running).toBe("a");
   });
 
   test("are ended by nothing of ours before their time-out and a margin have passed, however silent they are", async () => {
@@ -722,7 +459,7 @@ describe("events", () => {
     agent.assigned();
     gone.cancel();
     await t.pass(30_000);
-    expect(errorOf(t.invoke("b").outcome()).details).toEqual({ Reason: "ReservedFunctionConcurrentInvocationLimitExceeded" });
+    expect(errorOf(t.invoke("b").outcome()).details).toMatchObject({ Reason: "ReservedFunctionConcurrentInvocationLimitExceeded" });
     expect([agent.running, agent.last(FrameType.shutdown), t.dispatchers.inFlight]).toEqual(["a", undefined, 1]);
     agent.answer({ durationMs: 30_000, billedMs: 30_000 });
     expect(await invocationsCounted(t)).toBe(1);
@@ -767,9 +504,11 @@ describe("events", () => {
     t.put("f");
     t.put("reserved", { spec: { reservedConcurrentExecutions: 2 } });
     for (const id of ["a", "b", "c"]) expect(t.invoke(id).outcome()).toBeUndefined();
-    expect(errorOf(t.invoke("d").outcome()).details).toEqual({ Reason: "ConcurrentInvocationLimitExceeded" });
+    expect(errorOf(t.invoke("d").outcome()).details).toMatchObject({ Reason: "ConcurrentInvocationLimitExceeded" });
     for (const id of ["e", "g"]) expect(t.invoke(id, "reserved").outcome()).toBeUndefined();
-    expect(errorOf(t.invoke("h", "reserved").outcome()).details).toEqual({ Reason: "ReservedFunctionConcurrentInvocationLimitExceeded" });
+    expect(errorOf(t.invoke("h", "reserved").outcome()).details).toMatchObject({
+      Reason: "ReservedFunctionConcurrentInvocationLimitExceeded",
+    });
   });
 });
 
@@ -1067,7 +806,7 @@ describe("environments grow old", () => {
 });
 
 describe("a gateway that starts", () => {
-  const found: EnvironmentIdentity = { namespace: "team", podName: "f-found", podUid: "uid-found", assignmentId: assignedTo() };
+  const found: MadePod = { namespace: "team", podName: "f-found", podUid: "uid-found", assignmentId: assignedTo() };
 
   test("gives a pod that it finds a moment to connect before it makes another", async () => {
     const t = setup();
@@ -1117,7 +856,7 @@ describe("a gateway that starts", () => {
 });
 
 describe("an agent is refused", () => {
-  const found: EnvironmentIdentity = { namespace: "team", podName: "f-found", podUid: "uid-found", assignmentId: assignedTo() };
+  const found: MadePod = { namespace: "team", podName: "f-found", podUid: "uid-found", assignmentId: assignedTo() };
 
   test("when its pod is not there, after a moment for the watch", async () => {
     const t = setup();

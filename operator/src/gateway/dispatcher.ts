@@ -396,7 +396,9 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     const before = missing.size;
     if (before > 0) {
       const epoch = this.#deps.epoch();
-      for (const environment of missing) if (environment.answered(epoch)) this.#admission.found(environment);
+      // One that was retired unheard ends what it runs and then is gone; of what it tells nothing is taken note any more.
+      for (const environment of missing)
+        if (environment.phase !== "retiring" && environment.answered(epoch)) this.#admission.found(environment);
     }
     const ended = this.#settling.end(this.#entry, missing.size);
     if (ended || missing.size < before) this.#balance();

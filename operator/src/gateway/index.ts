@@ -168,10 +168,11 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       removeKey: (secret) => keys.remove(secret),
     },
   });
+  const concurrency = new AccountConcurrency({ limit: config.accountConcurrency, clock });
   const dispatchers: Dispatchers = new Dispatchers({
     registry,
     clock,
-    concurrency: new AccountConcurrency(config.accountConcurrency),
+    concurrency,
     isOwner: owns,
     deps: {
       log,
@@ -189,7 +190,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       epoch: () => peers.epoch,
       passFor: (podUid, assignmentId) => tickets.pass(podUid, assignmentId),
     },
-    askPeers: async () => false,
+    askPeers: (namespace) => peers.askRoom(namespace),
     onTick: (now) => environments.tick(now),
   });
 
@@ -226,8 +227,12 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     clock,
     log,
   });
+  concurrency.connectTo(peers);
+  peers.onRoomAsked((namespace) => dispatchers.giveUp(namespace) || pools.giveUpOne(namespace));
+  // In this order: what runs is charged before anybody is told how things are.
   peers.subscribe(() => {
     dispatchers.ownersChanged();
+    concurrency.ownersChanged();
     environments.gatewaysChanged();
     prefetch.ownersChanged();
   });
@@ -328,6 +333,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
         await sleep(clock, DRAIN_POLL_MS);
       stopping.abort();
       dispatchers.stop();
+      concurrency.stop();
       pools.stop();
       prefetch.stop();
       writer.stop();

@@ -1,0 +1,361 @@
+import { Block, Ledger, lend, type Position } from "../domain/concurrency.ts";
+import { KappaError, throttled } from "../domain/errors.ts";
+import type { Clock } from "../kube/clock.ts";
+import type { Answer, Ask } from "./peer-messages.ts";
+import type { Peers } from "./peers.ts";
+
+/** A new owner waits so long at most for what the others hold. */
+const HEAR_MS = 2_000;
+/** One that does not answer is asked again meanwhile: its view of the gateways may be a moment behind, or the connection broke. */
+const HEAR_AGAIN_MS = 500;
+/** So long an answer about lending may take: it may come after the hearing and a recall. */
+const BORROW_MS = 3_000;
+const RECALL_MS = 500;
+/** After the others had nothing to give back they are not asked again for so long. */
+const RECALL_PAUSE_MS = 100;
+/** Pause before an owner that did not answer is asked again. */
+const AGAIN_MS = 100;
+/** A caller waits so long at most for an account's owner that does not answer; by then another one owns it. */
+const WAIT_MS = 10_000;
+
+/** What is needed of the other gateways. */
+export type LendingPeers = Pick<Peers, "epoch" | "alive" | "connected" | "ownerOf" | "isSelf" | "request">;
+
+export interface AccountBlocksOptions {
+  account: string;
+  clock: Clock;
+  /** Absent where this gateway is alone. */
+  peers: LendingPeers | undefined;
+  /** What functions without a reservation may use, all gateways together. */
+  limit(): number;
+  /** A number that no borrower of this gateway's has counted in. */
+  nextTerm(): number;
+}
+
+interface Waiter {
+  since: number;
+  resolve: () => void;
+  reject: (error: KappaError) => void;
+}
+
+/** One account's unreserved concurrency at this gateway: as its owner, which lends it out, or as one that borrows. */
+export class AccountBlocks {
+  readonly #options: AccountBlocksOptions;
+  /** Executions that this gateway has accepted. */
+  #used = 0;
+  /** Executions of former owners of this gateway's functions. */
+  #charged = 0;
+  #toldCharged = 0;
+  #epoch: number;
+  readonly #block = new Block();
+  /** Present while this gateway owns the account. */
+  #ledger: Ledger | undefined;
+  /** Whether all others have said what they hold. */
+  #open = false;
+  #hearing: Promise<void> | undefined;
+  #recalling: Promise<void> | undefined;
+  #nothingToRecallUntil = Number.NEGATIVE_INFINITY;
+  #asking = false;
+  readonly #waiting: Waiter[] = [];
+  #unusedLeast = 0;
+
+  constructor(options: AccountBlocksOptions) {
+    this.#options = options;
+    this.#epoch = options.peers?.epoch ?? 0;
+    this.#becomeOwnerOrNot();
+  }
+
+  /** Whether nothing would be lost with it. */
+  get isEmpty(): boolean {
+    return this.#used + this.#charged + this.#toldCharged + this.#block.held + this.#waiting.length + (this.#ledger?.lent ?? 0) === 0;
+  }
+
+  /** What runs here, for tests and metrics. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /**
+   * Takes one execution's worth: at once where there is room here or certainly none anywhere.
+   * @throws KappaError K105
+   */
+  take(): undefined | Promise<void> {
+    this.#turn();
+    if (this.#waiting.length === 0) {
+      if (this.#room() > 0) {
+        this.#count(1);
+        return undefined;
+      }
+      if (this.#isLentOut()) throw throttled("ConcurrentInvocationLimitExceeded");
+    }
+    return new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ since: this.#options.clock.monotonic(), resolve, reject });
+      this.#pump();
+    });
+  }
+
+  /** Counts executions that begin, end, or are counted elsewhere from now on. */
+  count(change: number): void {
+    this.#turn();
+    this.#count(change);
+    if (change < 0) this.#serve();
+  }
+
+  charge(change: number): void {
+    this.#turn();
+    this.#charged += change;
+    if (change < 0) this.#serve();
+    if (!this.#ledger) this.#report();
+  }
+
+  /** The gateways changed. */
+  turned(): void {
+    this.#turn();
+    this.#pump();
+  }
+
+  /** A gateway is gone. */
+  lost(name: string): void {
+    this.#ledger?.forget(name);
+    this.#serve();
+  }
+
+  /** Some seconds have passed: what was not used in them goes back. */
+  tick(): void {
+    this.#turn();
+    if (this.#ledger) return;
+    const unused = Math.min(this.#unusedLeast, this.#block.held - this.#used);
+    this.#unusedLeast = this.#block.held - this.#used;
+    if (unused > 0) {
+      this.#block.giveBack(this.#block.held - unused);
+      this.#unusedLeast -= unused;
+    }
+    if (unused > 0 || this.#charged !== this.#toldCharged) this.#report();
+  }
+
+  /** Another gateway owns the account and asks what is held here. */
+  hold(from: string, { term }: Ask<"hold">): Answer<"hold"> {
+    this.#turn();
+    if (this.#owner() !== from) throw new Error("it does not own the account, as seen from here");
+    this.#toldCharged = this.#charged;
+    this.#unusedLeast = 0;
+    return this.#block.begin(term, this.#used, this.#charged);
+  }
+
+  /** Another gateway wants something of this account, or says where it stands. */
+  async borrow(from: string, { term, need, ...position }: Ask<"borrow">): Promise<Answer<"borrow">> {
+    this.#turn();
+    const ledger = this.#ledger;
+    if (!ledger) throw new Error("the account is not owned here");
+    await this.#hear();
+    if (term === ledger.termOf(from)) ledger.told(from, term, position);
+    else await this.#hearOne(ledger, from);
+    this.#serve();
+    if (need > 0 && need > this.#free()) await this.#recall(from);
+    this.#turn();
+    if (this.#ledger !== ledger) throw new Error("the gateways have changed");
+    const current = ledger.termOf(from);
+    if (current === undefined) throw new Error("it has not said what it holds");
+    const { peers, limit } = this.#options;
+    const more = lend({ free: this.#free(), need, limit: limit(), gateways: peers?.alive.length ?? 1 });
+    return { term: current, granted: ledger.grant(from, more) };
+  }
+
+  /** The account's owner wants back what is not used. */
+  recall(from: string, { term }: Ask<"recall">): Position {
+    this.#turn();
+    if (this.#owner() !== from || term !== this.#block.term) throw new Error("it is not the term that is counted in here");
+    this.#block.giveBack(this.#used);
+    this.#unusedLeast = 0;
+    return this.#block.position(this.#charged);
+  }
+
+  #owner(): string | undefined {
+    return this.#options.peers?.ownerOf(accountKey(this.#options.account));
+  }
+
+  /** Takes note of other gateways than before: what was lent counts in a new term, with this gateway in the role that it has there. */
+  #turn(): void {
+    const { peers } = this.#options;
+    if (!peers || peers.epoch === this.#epoch) return;
+    this.#epoch = peers.epoch;
+    // Who owned the account held nothing of it, and keeps what it uses. It counts in the new term once its owner asked.
+    if (this.#ledger && this.#open) this.#block.begin(0, this.#used, 0);
+    this.#becomeOwnerOrNot();
+  }
+
+  #becomeOwnerOrNot(): void {
+    const { peers } = this.#options;
+    const owner = this.#owner();
+    this.#hearing = undefined;
+    this.#open = false;
+    this.#ledger = owner === undefined || peers?.isSelf(owner) ? new Ledger(this.#epoch) : undefined;
+    if (!this.#ledger) return;
+    this.#toldCharged = 0;
+    this.#open = (peers?.connected().length ?? 0) === 0;
+  }
+
+  /** What this gateway may still take without asking. */
+  #room(): number {
+    return this.#ledger && this.#open ? this.#free() : this.#block.held - this.#used;
+  }
+
+  /** As the owner: what nobody has. */
+  #free(): number {
+    return this.#options.limit() - this.#used - this.#charged - (this.#ledger?.lent ?? 0);
+  }
+
+  /** As the owner: whether it is certain that there is no room. */
+  #isLentOut(): boolean {
+    if (!this.#ledger || !this.#open || this.#recalling) return false;
+    return this.#ledger.holders().length === 0 || this.#options.clock.monotonic() < this.#nothingToRecallUntil;
+  }
+
+  #count(change: number): void {
+    this.#used += change;
+    this.#unusedLeast = Math.min(this.#unusedLeast, this.#block.held - this.#used);
+  }
+
+  /** Lets those that wait go on as far as there is room. */
+  #serve(): void {
+    while (this.#waiting.length > 0 && this.#room() > 0) {
+      this.#count(1);
+      this.#waiting.shift()?.resolve();
+    }
+  }
+
+  /** Does for those that wait what there is to do. */
+  #pump(): void {
+    this.#serve();
+    if (this.#waiting.length === 0) return;
+    if (this.#ledger) void this.#lookForRoom(this.#ledger);
+    else void this.#ask();
+  }
+
+  async #lookForRoom(ledger: Ledger): Promise<void> {
+    await this.#hear();
+    this.#serve();
+    const asked = this.#waiting.at(-1);
+    if (!asked || this.#ledger !== ledger) return;
+    await this.#recall();
+    if (this.#ledger !== ledger) return;
+    this.#serve();
+    this.#refuseUpTo(asked);
+  }
+
+  /** There is no room for those that waited when it was looked for. */
+  #refuseUpTo(last: Waiter): void {
+    const refused = this.#waiting.splice(0, this.#waiting.indexOf(last) + 1);
+    for (const { reject } of refused) reject(throttled("ConcurrentInvocationLimitExceeded"));
+  }
+
+  /** As the owner: asks each what it holds, once in a term. */
+  #hear(): Promise<void> {
+    const { peers } = this.#options;
+    const ledger = this.#ledger;
+    if (!ledger || !peers || this.#open) return Promise.resolve();
+    this.#hearing ??= Promise.all(peers.connected().map((name) => this.#hearOne(ledger, name))).then(() => {
+      if (this.#ledger === ledger) this.#open = true;
+    });
+    return this.#hearing;
+  }
+
+  async #hearOne(ledger: Ledger, name: string): Promise<void> {
+    const { peers, clock, account, nextTerm } = this.#options;
+    const until = clock.monotonic() + HEAR_MS;
+    while (peers && this.#ledger === ledger && peers.epoch === ledger.epoch && clock.monotonic() < until) {
+      const term = nextTerm();
+      const left = Math.min(HEAR_AGAIN_MS, until - clock.monotonic());
+      try {
+        ledger.begin(name, term, await peers.request(name, "hold", { account, term, members: [...peers.alive] }, left));
+        return;
+      } catch {
+        if (!peers.connected().includes(name)) return;
+        await new Promise<void>((resolve) => clock.setTimeout(resolve, AGAIN_MS));
+      }
+    }
+  }
+
+  /** As the owner: has the others give back what they do not use. */
+  #recall(except?: string): Promise<void> {
+    const { peers, clock, account } = this.#options;
+    const ledger = this.#ledger;
+    const holders = ledger?.holders().filter((name) => name !== except) ?? [];
+    if (!ledger || !peers || holders.length === 0) return Promise.resolve();
+    if (clock.monotonic() < this.#nothingToRecallUntil) return Promise.resolve();
+    const before = ledger.lent;
+    this.#recalling ??= Promise.all(
+      holders.map((name) => {
+        const term = ledger.termOf(name) ?? 0;
+        return peers.request(name, "recall", { account, term }, RECALL_MS).then(
+          (position) => ledger.told(name, term, position),
+          () => undefined,
+        );
+      }),
+    ).then(() => {
+      this.#recalling = undefined;
+      if (ledger.lent >= before) this.#nothingToRecallUntil = clock.monotonic() + RECALL_PAUSE_MS;
+    });
+    return this.#recalling;
+  }
+
+  /** As one that borrows: asks the owner for what is missing, for all that wait. */
+  async #ask(): Promise<void> {
+    const { clock } = this.#options;
+    if (this.#asking) return;
+    this.#asking = true;
+    while (this.#waiting.length > 0 && !this.#ledger) {
+      const asked = this.#waiting.at(-1);
+      const epoch = this.#epoch;
+      const answered = await this.#tell(this.#waiting.length);
+      this.#turn();
+      this.#serve();
+      if (answered && asked && this.#epoch === epoch) {
+        this.#refuseUpTo(asked);
+      } else if (this.#epoch === epoch) {
+        await new Promise<void>((resolve) => clock.setTimeout(resolve, AGAIN_MS));
+        this.#turn();
+      }
+      this.#refuseOverdue();
+    }
+    this.#asking = false;
+    // It became the owner meanwhile.
+    this.#pump();
+  }
+
+  #refuseOverdue(): void {
+    const now = this.#options.clock.monotonic();
+    for (let first = this.#waiting[0]; first && now - first.since >= WAIT_MS; first = this.#waiting[0]) {
+      this.#waiting.shift();
+      first.reject(new KappaError("K106", "The gateway that shares out the account's concurrency does not answer. Retry the request."));
+    }
+  }
+
+  /** Tells the owner where this gateway stands; what cannot be told now is told at the next tick. */
+  #report(): void {
+    if (!this.#asking) void this.#tell(0);
+  }
+
+  /** @returns whether the owner answered in the term that is counted in here */
+  async #tell(need: number): Promise<boolean> {
+    const { peers, account } = this.#options;
+    const owner = this.#owner();
+    if (!peers || owner === undefined || peers.isSelf(owner)) return false;
+    const charged = this.#charged;
+    const ask = { account, term: this.#block.term, need, ...this.#block.position(charged) };
+    try {
+      const { term, granted } = await peers.request(owner, "borrow", ask, BORROW_MS);
+      if (term !== this.#block.term || owner !== this.#owner()) return false;
+      this.#toldCharged = charged;
+      this.#block.grantedUpTo(term, granted);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** Key by which the owner of an account's concurrency is found. */
+export function accountKey(account: string): string {
+  return `account/${account}`;
+}
