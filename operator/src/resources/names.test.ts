@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { environmentPodName, functionLabelValue, objectName } from "./names.ts";
+import { environmentPodName, functionLabelValue, objectName, versionObjectName } from "./names.ts";
 
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const lambdaName = fc.stringMatching(/^[a-zA-Z0-9_-]{1,64}$/);
@@ -49,5 +49,24 @@ describe("environmentPodName", () => {
         expect(environmentPodName(name, suffix).endsWith(`-${suffix}`)).toBe(true);
       }),
     );
+  });
+});
+
+describe("versionObjectName", () => {
+  test("is the function's name and the number", () => {
+    expect(versionObjectName("hello", 7)).toBe("hello-7");
+    expect(versionObjectName("MyFn_Test", 12)).toBe(`${objectName("MyFn_Test")}-12`);
+  });
+
+  test("is another one for every version of every function, also of functions whose names end with numbers", () => {
+    const number = fc.integer({ min: 1, max: 9_999_999_999 });
+    fc.assert(
+      fc.property(lambdaName, number, lambdaName, number, (a, m, b, n) => {
+        fc.pre(a !== b || m !== n);
+        expect(versionObjectName(a, m)).not.toBe(versionObjectName(b, n));
+        expect(versionObjectName(a, m)).toMatch(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/);
+      }),
+    );
+    expect(versionObjectName("a", 12)).not.toBe(versionObjectName("a-1", 2));
   });
 });

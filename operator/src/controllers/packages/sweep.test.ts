@@ -22,6 +22,9 @@ const object = (kind: string, name: string, status: object) => ({
 });
 const fn = (name: string, packageSha256: string) => object("Function", name, { effective: { packageSha256 } }) as unknown as LambdaFunction;
 
+const version = (name: string, sha256: string) =>
+  ({ ...object("Version", name, {}), spec: { functionName: "f", code: { package: { sha256, size: 1 } } } }) as unknown as Version;
+
 function sweepOf(special: { functions?: LambdaFunction[]; versions?: Version[]; layers?: LayerVersion[]; recent?: Set<string> } = {}) {
   const stored = new Map<string, number>([["a", 0]]);
   const fake = fakeContext();
@@ -62,7 +65,7 @@ describe("the package sweep", () => {
 
   test.each([
     ["a Function", { functions: [fn("f", "a")] }],
-    ["a Version", { versions: [object("Version", "v", { effective: { packageSha256: "a" } }) as unknown as Version] }],
+    ["a Version", { versions: [version("v", "a")] }],
     ["a LayerVersion", { layers: [object("LayerVersion", "l", { packageSha256: "a" }) as unknown as LayerVersion] }],
   ])("keeps what %s refers to", async (_, special) => {
     const { stored } = sweepOf(special);

@@ -1,6 +1,6 @@
 /** The slow sweep over the package store: takes out what nobody needs and has missing packages fetched again. */
 import type { Function as LambdaFunction, LayerVersion, Version } from "../../api/types.generated.ts";
-import { sleep } from "../../kube/index.ts";
+import { objectKey, sleep } from "../../kube/index.ts";
 import type { Cache, Controller, ControllerContext } from "../context.ts";
 import type { CodeIntake } from "../functions/code-intake.ts";
 import { decideSweep, type PackageInfo } from "./decide.ts";
@@ -67,13 +67,21 @@ export function packageSweep(deps: PackageSweepDeps): Controller {
   }
 
   function references(): Set<string> {
-    const all = [...functions.list(), ...versions.list()].map(({ status }) => status?.effective?.packageSha256);
-    const layers = layerVersions.list().map(({ status }) => status?.packageSha256);
-    return new Set([...all, ...layers].filter((sha256) => sha256 !== undefined));
+    const all = new Set<string | undefined>();
+    for (const { status } of functions.list()) all.add(status?.effective?.packageSha256);
+    // By spec: one that is restored, or waits for its function, needs its package before status says so.
+    for (const { spec } of versions.list()) all.add(spec.code?.package?.sha256);
+    for (const { status } of layerVersions.list()) all.add(status?.packageSha256);
+    return new Set([...all].filter((sha256) => sha256 !== undefined));
   }
 
   function heal(missing: readonly string[]): void {
     const lost = new Set(missing);
+    const stranded = versions.list().filter(({ spec }) => lost.has(spec.code?.package?.sha256 ?? ""));
+    if (stranded.length > 0)
+      log.warn(
+        `${stranded.length} versions have a package that is not in the store any more, such as ${objectKey(stranded[0]?.metadata ?? { name: "" })}`,
+      );
     const affected = functions.list().filter((fn) => lost.has(fn.status?.effective?.packageSha256 ?? ""));
     if (affected.length === 0) return;
     log.warn(`${missing.length} packages are not in the store any more; the code of ${affected.length} functions is read again`);
