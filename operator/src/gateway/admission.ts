@@ -28,7 +28,7 @@ export class Admission {
   readonly #accepted = new Map<Invocation, () => void>();
   /** Whose concurrency another gateway is being asked for. */
   #asking = 0;
-  #foreign = 0;
+  readonly #foreign = new Set<Environment>();
   readonly #missing = new Set<Environment>();
   #charged = 0;
 
@@ -44,7 +44,9 @@ export class Admission {
 
   /** Executions that may be running of events which this gateway has not accepted. */
   get others(): number {
-    return this.#foreign + this.#missing.size;
+    let others = this.#foreign.size;
+    for (const environment of this.#missing) if (!this.#foreign.has(environment)) others++;
+    return others;
   }
 
   /** How many more are under way than the function may have. */
@@ -101,8 +103,9 @@ export class Admission {
   }
 
   /** An environment runs an event of another gateway, or does so no more. */
-  countForeign(change: 1 | -1): void {
-    this.#foreign += change;
+  runsForeign(environment: Environment, runs: boolean): void {
+    if (runs) this.#foreign.add(environment);
+    else this.#foreign.delete(environment);
   }
 
   isMissing(environment: Environment): boolean {
@@ -119,9 +122,15 @@ export class Admission {
     this.#missing.add(environment);
   }
 
-  /** It is heard of again, or gone. */
+  /** It is heard of again. */
   found(environment: Environment): void {
     this.#missing.delete(environment);
+  }
+
+  /** It is gone, or another function's. */
+  forget(environment: Environment): void {
+    this.#missing.delete(environment);
+    this.#foreign.delete(environment);
   }
 
   /** Tells the account what runs beside the accepted events. @param owned only the owner answers for it */

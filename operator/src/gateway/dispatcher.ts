@@ -176,7 +176,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     this.#missUnlessKnown(environment);
     environment.attach(this, lane.isStale(environment) ? undefined : lane.runnable);
     // What its agent told was before this function heard.
-    if (environment.phase === "foreign") this.#admission.countForeign(1);
+    this.#admission.runsForeign(environment, environment.phase === "foreign");
     if (environment.phase === "idle") lane.offered(environment, this.#owned);
     else if (lane.isStale(environment) && environment.owned) environment.apply({ type: "retire", reason: "replaced" });
     this.#balance();
@@ -208,8 +208,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   moved(environment: Environment, from: EnvironmentPhase): void {
     const { phase, connected } = environment;
     const before = this.#admission.others;
-    if (from === "foreign") this.#admission.countForeign(-1);
-    if (phase === "foreign") this.#admission.countForeign(1);
+    if (from === "foreign" || phase === "foreign") this.#admission.runsForeign(environment, phase === "foreign");
     // Its former owner's event may go on without a connection.
     if (from === "foreign" && !connected && phase !== "gone") this.#admission.miss(environment);
     if (phase === "gone") this.#forget(environment);
@@ -225,7 +224,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   }
 
   #forget(environment: Environment): void {
-    this.#admission.found(environment);
+    this.#admission.forget(environment);
     this.#laneOf.get(environment)?.delete(environment);
     this.#laneOf.delete(environment);
   }

@@ -2,7 +2,15 @@ import { InvokeCommand, type InvokeCommandOutput } from "@aws-sdk/client-lambda"
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { useApiServer, useNats } from "../../testing/index.ts";
 import { owner } from "../domain/rendezvous.ts";
-import { type GatewayAddress, type GatewayProcess, NATS_CONFIG, type TestGateway, until, World } from "./testing/world.ts";
+import {
+  type FunctionSpec,
+  type GatewayAddress,
+  type GatewayProcess,
+  NATS_CONFIG,
+  type TestGateway,
+  until,
+  World,
+} from "./testing/world.ts";
 
 const apiServer = useApiServer();
 const nats = useNats({ config: NATS_CONFIG });
@@ -42,11 +50,11 @@ async function invoke(gateway: GatewayAddress, name: string, event: unknown, max
 }
 
 /** Makes a function that a certain gateway owns, known to both. */
-async function make(ownedBy: GatewayAddress, purpose: string, over = {}, knownTo: GatewayAddress[] = [a, b]): Promise<string> {
+async function make(ownedBy: GatewayAddress, purpose: string, fn: FunctionSpec = {}, knownTo: GatewayAddress[] = [a, b]): Promise<string> {
   let name = "";
   for (let i = 0; name === ""; i++)
     if (owner(["gateway-a", "gateway-b"], `team/${purpose}-${i}`) === ownedBy.name) name = `${purpose}-${i}`;
-  await world.fn("team", name, { over });
+  await world.fn("team", name, fn);
   for (const gateway of knownTo) {
     const client = world.lambda(gateway, "team");
     await until(
@@ -72,7 +80,7 @@ test("whichever gateway is asked, the owner's one environment answers", async ()
 });
 
 test("an error, a large answer and a throttle come through the other gateway unchanged", async () => {
-  const name = await make(b, "through", { reservedConcurrentExecutions: 1 });
+  const name = await make(b, "through", { spec: { reservedConcurrentExecutions: 1 } });
   const failed = await invoke(a, name, { fail: "no good" });
   expect(failed).toMatchObject({ FunctionError: "Unhandled", errorMessage: "no good" });
   const data = "x".repeat(5_000_000);

@@ -18,7 +18,7 @@ import { type EnvironmentKeeper, Environments } from "../environments.ts";
 import { FunctionRegistry } from "../function-registry.ts";
 import type { BytesLeft, Invocation, Outcome } from "../invocation.ts";
 import { type Pod, trimPod } from "../pod.ts";
-import { NO_POOLS } from "../pool-taker.ts";
+import type { PoolTaker } from "../pool-taker.ts";
 import { SuspectNodes } from "../suspect-nodes.ts";
 import { Tickets } from "../tickets.ts";
 
@@ -137,11 +137,25 @@ const NO_KEEPER: EnvironmentKeeper = {
   resizeRefused() {},
 };
 
+const NO_POOLS: PoolTaker = { take: () => undefined, giveUpOne: () => false, settled: () => true };
+
 /** What an environment of the function f is made for. */
 export const assignedTo = (revision = "1", over: Partial<FunctionEffective> = {}) =>
   runnableId({ uid: "uid-of-f", version: "$LATEST", effective: { ...effectiveOf(revision), ...over } });
 
-export function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 600_000 } = {}) {
+export function setup({
+  owned = true,
+  accountConcurrency = 1000,
+  keepAliveMs = 600_000,
+  pools = NO_POOLS,
+  askPeers = async (_namespace?: string) => false,
+}: {
+  owned?: boolean;
+  accountConcurrency?: number;
+  keepAliveMs?: number;
+  pools?: PoolTaker;
+  askPeers?: (namespace?: string) => Promise<boolean>;
+} = {}) {
   const log = createLogger({ component: "gateway", level: "silent" });
   const metrics = createGatewayMetrics();
   const registry = new FunctionRegistry();
@@ -198,7 +212,7 @@ export function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 6
         sessionToken: "t",
       }),
       adopt: (...made) => environments.adopt(...made),
-      pools: NO_POOLS,
+      pools,
       epoch: () => control.epoch,
       passFor: () => "none",
       pods: {
@@ -211,7 +225,7 @@ export function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 6
         },
       },
     },
-    askPeers: async () => false,
+    askPeers,
     onTick: (now) => environments.tick(now),
   });
   dispatchers.start();
@@ -318,7 +332,10 @@ export function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 6
   }
 
   /** Shows a pod as the watch does. */
-  function watch(identity: MadePod, over: { nodeName?: string; status?: Pod["status"]; deleted?: boolean } = {}): void {
+  function watch(
+    identity: MadePod,
+    over: { nodeName?: string; status?: Pod["status"]; deleted?: boolean; provisioned?: string; ageMs?: number } = {},
+  ): void {
     const { namespace, podName, podUid, assignmentId } = identity;
     const pod: Pod = {
       apiVersion: "v1",
@@ -327,8 +344,11 @@ export function setup({ owned = true, accountConcurrency = 1000, keepAliveMs = 6
         name: podName,
         namespace,
         uid: podUid,
-        annotations: { [Annotation.assignment]: assignmentId },
-        creationTimestamp: new Date(Date.now() - 3_600_000).toISOString(),
+        annotations: {
+          [Annotation.assignment]: assignmentId,
+          ...(over.provisioned === undefined ? {} : { [Annotation.provisioned]: over.provisioned }),
+        },
+        creationTimestamp: new Date(Date.now() - (over.ageMs ?? 3_600_000)).toISOString(),
         ...(over.deleted ? { deletionTimestamp: "2026-01-01T00:00:00Z" } : {}),
       },
       ...(over.nodeName === undefined ? {} : { spec: { nodeName: over.nodeName } }),

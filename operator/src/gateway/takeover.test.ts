@@ -1,0 +1,84 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type Agent, assignedTo, setup } from "./testing/dispatch-harness.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const identity = (number: number) => ({
+  namespace: "team",
+  podName: `f-${number}`,
+  podUid: `uid-${number}`,
+  assignmentId: assignedTo(),
+});
+
+/** A gateway that watched another one's function with some environments, busy for the owner, and now takes it over. */
+async function takeover({ environments = 3, limit = 3, mute = 0 } = {}) {
+  const t = setup({ owned: false });
+  t.put("f", { spec: { reservedConcurrentExecutions: limit } });
+  const agents: Agent[] = [];
+  for (let i = 0; i < environments; i++) {
+    t.watch(identity(i));
+    const agent = await t.connectPod(identity(i), "busy");
+    agent.isMute = i < mute;
+    agents.push(agent);
+  }
+  t.ownership(true);
+  return { t, agents };
+}
+
+test("a new owner counts what runs for the former one, and starts nothing beside it", async () => {
+  const { t, agents } = await takeover();
+  expect(t.invoke("a").outcome()).toMatchObject({ type: "refused", error: { code: "K105" } });
+  for (const agent of agents) {
+    agent.state = "assigned";
+    agent.answerEpoch();
+  }
+  expect(t.invoke("b").outcome()).toBeUndefined();
+  expect([agents.map(({ running }) => running).filter(Boolean), t.created]).toEqual([["b"], []]);
+});
+
+test("events wait until everybody has told what he does: an idle environment takes none before", async () => {
+  const { t, agents } = await takeover({ environments: 2, mute: 1 });
+  const [silent, other] = agents;
+  if (!silent || !other) throw new Error("there are two");
+  other.state = "assigned";
+  other.answerEpoch();
+  const call = t.invoke("a");
+  await t.pass(1_000);
+  expect([call.outcome(), other.running, t.created]).toEqual([undefined, undefined, []]);
+  silent.speak();
+  expect(other.running).toBe("a");
+});
+
+test("whoever is silent for two seconds counts as running something, until he is heard of or gone", async () => {
+  const { t, agents } = await takeover({ environments: 2, limit: 2, mute: 2 });
+  await t.pass(2_500);
+  expect(t.invoke("a").outcome()).toMatchObject({ type: "refused", error: { code: "K105" } });
+  t.watch(identity(0), { status: { phase: "Failed" } });
+  expect(t.invoke("b").outcome()).toBeUndefined();
+  expect(t.invoke("c").outcome()).toMatchObject({ type: "refused", error: { code: "K105" } });
+  const [, other] = agents;
+  if (!other) throw new Error("there are two");
+  other.state = "assigned";
+  other.speak();
+  expect(t.invoke("d").outcome()).toBeUndefined();
+});
+
+test("whoever is not heard of yet counts from the beginning, and once", async () => {
+  const { t } = await takeover({ environments: 2, limit: 3, mute: 2 });
+  const calls = ["a", "b"].map((id) => t.invoke(id));
+  expect(calls.map(({ outcome }) => outcome()?.type)).toEqual([undefined, "refused"]);
+});
+
+test("pods that are being made have nothing to tell: a takeover does not count them as used", async () => {
+  const t = setup({ owned: false });
+  t.put("f", { spec: { reservedConcurrentExecutions: 2 } });
+  for (const i of [0, 1]) t.watch(identity(i), { status: { phase: "Pending" }, ageMs: 0 });
+  t.ownership(true);
+  const calls = ["a", "b"].map((id) => t.invoke(id));
+  await t.pass(3_000);
+  expect(calls.map(({ outcome }) => outcome())).toEqual([undefined, undefined]);
+  const agent = await t.connectPod(identity(0), "unassigned");
+  agent.assigned();
+  expect([agent.running, t.created]).toEqual(["a", []]);
+});
