@@ -166,9 +166,7 @@ const nodejs24 = (inputs: Inputs): LayerRecipe => {
 };
 
 const java17 = (inputs: Inputs): LayerRecipe => {
-  const files = Object.fromEntries(
-    ["bootstrap", "Training.java", "share-classes.ts"].map((name) => [name, `runtime-images/java17/${name}`]),
-  );
+  const files = Object.fromEntries(["bootstrap", "zygote", "build"].map((name) => [name, `runtime-images/java17/${name}`]));
   // The image has an archive of classes of its own.
   const replaced = ["/usr/lib/jvm/*/lib/server/classes*.jsa"];
   return runtime("java17", ["openjdk-17-jre-headless"], { lib: clientOf("java17", inputs), ...files }, inputs, replaced);

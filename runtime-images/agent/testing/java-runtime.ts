@@ -1,4 +1,4 @@
-/** The real java17 runtime outside its image: start-up file, AWS's runtime client brought by Maven, archive of its classes; on this machine's Java. */
+/** The real java17 runtime outside its image: start-up files, AWS's runtime client brought by Maven, archive of its classes; on this machine's Java. */
 import { execFile } from "node:child_process";
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { ensureProgram } from "../../../scripts/images/programs.ts";
 import { javaRuntimeClient } from "../../../scripts/images/runtime-clients/java.ts";
-import { shareClasses } from "../../java17/share-classes.ts";
+import { compile } from "../../java17/build/compile.ts";
+import { shareClasses } from "../../java17/build/share-classes.ts";
 
 const run = promisify(execFile);
 const SOURCES = fileURLToPath(new URL("../../java17", import.meta.url));
@@ -24,7 +25,9 @@ export async function javaRuntime(): Promise<string> {
   const java = join(dirname(await realpath((await run("sh", ["-c", "command -v javac"])).stdout.trim())), "java");
   const bootstrap = await readFile(join(SOURCES, "bootstrap"), "utf8");
   await writeFile(join(folder, "bootstrap"), bootstrap.replace("/var/lang/bin/java", java));
-  await chmod(join(folder, "bootstrap"), 0o755);
+  await cp(join(SOURCES, "zygote"), join(folder, "zygote"));
+  for (const name of ["bootstrap", "zygote"]) await chmod(join(folder, name), 0o755);
+  await compile(folder);
   await shareClasses(folder);
   return folder;
 }

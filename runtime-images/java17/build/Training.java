@@ -6,6 +6,8 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
 
 /** Functions of each kind, run once while the image is built: the classes that the client loads for them go into the archive. */
 public class Training {
@@ -29,10 +31,14 @@ public class Training {
 
   public static class Untyped implements RequestHandler<Map<String, Object>, Map<String, Object>> {
     public Map<String, Object> handleRequest(Map<String, Object> event, Context context) {
-      System.out.println(context.getAwsRequestId() + context.getRemainingTimeInMillis());
-      context.getLogger().log("text");
+      var id = context.getAwsRequestId();
+      System.out.println("event " + id + " has " + context.getRemainingTimeInMillis() + " ms");
+      context.getLogger().log("text of " + id);
       fail(event.get("flag"));
-      return event;
+      var names = event.keySet().stream().filter(name -> !name.isEmpty()).map(name -> "name " + name).collect(Collectors.toList());
+      var counts = new TreeMap<String, Integer>();
+      names.forEach(name -> counts.merge(name, 1, Integer::sum));
+      return Map.of("event", event, "names", names, "text", String.format("%s has %d: %s!", id, names.size(), counts));
     }
   }
 
@@ -47,6 +53,11 @@ public class Training {
     public void handleRequest(InputStream input, OutputStream output, Context context) throws IOException {
       input.transferTo(output);
     }
+  }
+
+  public Event method(Event event, Context context) {
+    fail(event.flag);
+    return event;
   }
 
   private static void fail(Object flag) {
