@@ -292,6 +292,24 @@ describe("a pool is filled", () => {
     expect(t.created).toHaveLength(0);
   });
 
+  test("no further by a gateway that finds more than it would make, nor are those given up for ten minutes", async () => {
+    const t = setup();
+    t.put();
+    const pods = ["a", "b", "c"].map((name) => found(`pool-${name}`));
+    for (const pod of pods) {
+      t.watch(pod);
+      await t.connect(pod, { ticket: t.tickets.ticket(pod.podUid) });
+    }
+    // Somebody changes it now and then.
+    for (let minutes = 0; minutes < 9; minutes++) {
+      await t.pass(60_000);
+      t.put("f", { handler: `app.handler${minutes}` });
+    }
+    expect([t.created.length, t.removed.length]).toEqual([0, 0]);
+    await t.pass(65_000);
+    expect(t.removed).toHaveLength(2);
+  });
+
   test("later, when its pods cannot be made", async () => {
     const t = setup();
     t.control.createError = new Error("exceeded quota");

@@ -1,5 +1,5 @@
 import { type PoolKey, poolName, poolText } from "../../domain/pool-key.ts";
-import { type PoolPolicy, poolTarget, shareOut } from "../../domain/pool-size.ts";
+import { DEMAND_MS, type PoolPolicy, poolTarget, shareOut } from "../../domain/pool-size.ts";
 import type { Clock } from "../../kube/clock.ts";
 import type { PoolPodSize } from "../../resources/environment-pod.ts";
 import { poolPodName } from "../../resources/names.ts";
@@ -74,6 +74,8 @@ export class Pools implements PoolTaker, PoolKeeper {
   readonly #refused = new Map<string, number>();
   /** What is made now, by pool. */
   readonly #hashes = new Map<string, string | undefined>();
+  /** Monotonic milliseconds since when this gateway keeps the pools of an account. */
+  readonly #keptSince = new Map<string, number>();
   #noRoomUntil = Number.NEGATIVE_INFINITY;
   #targets: ReadonlyMap<string, number> = new Map();
   #cancel: (() => void) | undefined;
@@ -213,17 +215,22 @@ export class Pools implements PoolTaker, PoolKeeper {
       const text = environment.provisioned === undefined ? this.#usedBy(environment) : undefined;
       if (text !== undefined) uses.used(text);
     }
+    const now = clock.monotonic();
     const targets = new Map<string, number>();
     const keys = new Map<string, PoolKey>();
     for (const [namespace, pools] of uses.byNamespace()) {
-      if (!keeps(namespace)) continue;
+      if (!keeps(namespace)) {
+        this.#keptSince.delete(namespace);
+        continue;
+      }
+      if (!this.#keptSince.has(namespace)) this.#keptSince.set(namespace, now);
       for (const [text, target] of this.#targetsOf(pools, clock.now())) if (target > 0) targets.set(text, target);
       for (const [text, { key }] of pools) keys.set(text, key);
     }
-    this.#targets = targets;
-    const now = clock.monotonic();
     for (const [functionUid, until] of this.#refused) if (until <= now) this.#refused.delete(functionUid);
     const environments = this.#pooled(now);
+    this.#keepFound(targets, environments, now);
+    this.#targets = targets;
     const { retire, create } = refill({
       targets,
       environments,
@@ -239,6 +246,16 @@ export class Pools implements PoolTaker, PoolKeeper {
       const key = keys.get(text);
       if (key) void this.#create(key, text);
     }
+  }
+
+  /** What a former keeper made is what was in demand, which the new one has not seen. */
+  #keepFound(targets: Map<string, number>, environments: readonly Pooled<Environment>[], now: number): void {
+    const found = new Map<string, number>();
+    for (const { environment, pool, current } of environments)
+      if (current && now - (this.#keptSince.get(environment.identity.namespace) ?? now) < DEMAND_MS)
+        found.set(pool, (found.get(pool) ?? 0) + 1);
+    for (const [pool, target] of targets)
+      targets.set(pool, Math.max(target, Math.min(found.get(pool) ?? 0, this.#options.settings.ceiling)));
   }
 
   #targetsOf(pools: ReadonlyMap<string, UsedPool>, now: number): Map<string, number> {
