@@ -17,7 +17,7 @@ import { pythonRuntime } from "../../../../runtime-images/agent/testing/python-r
 import { renderChart, NAMESPACE as SYSTEM } from "../../../images/testing/chart.ts";
 import { kubectl, type TestApiServer, type TestNats } from "../../../testing/index.ts";
 import { TOKEN_AUDIENCE } from "../../api/environment-protocol.ts";
-import type { FunctionEffective, Function as FunctionObject } from "../../api/types.generated.ts";
+import type { Alias, FunctionEffective, Function as FunctionObject, Version } from "../../api/types.generated.ts";
 import { authConf } from "../../bootstrap/auth-conf.ts";
 import { type Bus, connectBus } from "../../bus/index.ts";
 import { createUserKey } from "../../bus/nkeys.ts";
@@ -121,7 +121,8 @@ export class World {
   /** Every pod that was ever seen, by namespace/name. */
   readonly podsSeen = new Set<string>();
   readonly #runtimeRoot: string;
-  readonly #folder: string;
+  /** Removed with the world. */
+  readonly folder: string;
   readonly #nats: TestNats;
   readonly #gateways: GatewayAddress[] = [];
   readonly #ends: (() => Promise<unknown>)[] = [];
@@ -145,7 +146,7 @@ export class World {
     this.#gatewayClient = KubeClient.fromKubeconfig(gatewayKubeconfig);
     [this.#writer, this.bus] = buses;
     this.#runtimeRoot = runtimeRoot;
-    this.#folder = folder;
+    this.folder = folder;
   }
 
   static async create(apiServer: TestApiServer, nats: TestNats): Promise<World> {
@@ -168,7 +169,7 @@ export class World {
     await Promise.allSettled(this.#busy);
     await Promise.all([this.bus.close(), this.#writer.close()]);
     await Promise.all([this.client.close(), this.#gatewayClient.close()]);
-    await Promise.all([rm(this.#folder, { recursive: true, force: true }), rm(this.#runtimeRoot, { recursive: true, force: true })]);
+    await Promise.all([rm(this.folder, { recursive: true, force: true }), rm(this.#runtimeRoot, { recursive: true, force: true })]);
   }
 
   #config(name: string, over: Partial<GatewayConfig>): GatewayConfig {
@@ -188,7 +189,7 @@ export class World {
         gateway: { host: "kappa-gateway-agents", port: 8081 },
         imagePullPolicy: "IfNotPresent",
       },
-      packageCache: { directory: join(this.#folder, "cache", name), maxBytes: 10_000_000 },
+      packageCache: { directory: join(this.folder, "cache", name), maxBytes: 10_000_000 },
       accountConcurrency: 1000,
       keepAliveMs: 600_000,
       startTimeoutMs: 20_000,
@@ -387,27 +388,59 @@ export class World {
           metadata: { name, namespace },
           spec,
         } as FunctionObject);
-    const effective: FunctionEffective = {
-      revisionId: revisionId({ uid: object.metadata.uid ?? "", generation: object.metadata.generation ?? 0, packageSha256: sha256 }),
-      codeSha256: Buffer.from(sha256, "hex").toString("base64"),
-      codeSize: bytes.length,
-      packageSha256: sha256,
-      runtime: "python3.11",
-      handler,
-      memorySize: 128,
-      timeout: 10,
-      environment: {},
-      ephemeralStorageMb: 512,
-      architectures: ["x86_64"],
-      loggingConfig: { logFormat: "Text", logGroup: `/aws/lambda/${name}` },
-      ...over,
-    };
+    const effective = { ...effectiveOf(object, bytes.length, sha256, handler), ...over };
     await this.client.mergePatch(
       Resources.function,
       { namespace, name },
       { status: { state: "Active", effective, ...status } },
       { subresource: "status" },
     );
+  }
+
+  /** Publishes a version of a function with code of its own, as its controller would. */
+  async version(namespace: string, functionName: string, number: number, files: Record<string, TestFile>): Promise<void> {
+    const { bytes, sha256 } = zipOf(files);
+    await this.#writer.packages.put(sha256, bytes);
+    const name = `${functionName}-${number}`;
+    const object = await this.client.create<Version>(Resources.version, {
+      apiVersion: API_VERSION,
+      kind: "Version",
+      metadata: { name, namespace },
+      spec: {
+        functionName,
+        version: number,
+        code: { package: { sha256, size: bytes.length } },
+        runtime: "python3.11",
+        handler: "app.handler",
+        memorySize: 128,
+        timeout: 10,
+        ephemeralStorage: { size: 512 },
+        role: "default",
+        architectures: ["x86_64"],
+        loggingConfig: { logFormat: "Text" },
+        tracingConfig: { mode: "PassThrough" },
+      },
+    });
+    await this.client.mergePatch(
+      Resources.version,
+      { namespace, name },
+      { status: { state: "Active", effective: effectiveOf(object, bytes.length, sha256, "app.handler") } },
+      { subresource: "status" },
+    );
+  }
+
+  /** Makes an alias, or changes it. */
+  async alias(
+    namespace: string,
+    functionName: string,
+    name: string,
+    functionVersion: string,
+    weights: Record<string, string> = {},
+  ): Promise<void> {
+    const ref = { namespace, name: `${functionName}-${name.toLowerCase()}` };
+    const spec = { functionName, name, functionVersion, routingConfig: { additionalVersionWeights: weights } };
+    if (await this.client.get<Alias>(Resources.alias, ref)) await this.client.mergePatch(Resources.alias, ref, { spec });
+    else await this.client.create<Alias>(Resources.alias, { apiVersion: API_VERSION, kind: "Alias", metadata: ref, spec });
   }
 
   /** Environment pods that are there and not being deleted. */
@@ -493,6 +526,24 @@ export class World {
         { subresource: "status" },
       );
   }
+}
+
+/** A configuration in force, with the defaults of these tests. */
+function effectiveOf({ metadata }: FunctionObject | Version, codeSize: number, sha256: string, handler: string): FunctionEffective {
+  return {
+    revisionId: revisionId({ uid: metadata.uid ?? "", generation: metadata.generation ?? 0, packageSha256: sha256 }),
+    codeSha256: Buffer.from(sha256, "hex").toString("base64"),
+    codeSize,
+    packageSha256: sha256,
+    runtime: "python3.11",
+    handler,
+    memorySize: 128,
+    timeout: 10,
+    environment: {},
+    ephemeralStorageMb: 512,
+    architectures: ["x86_64"],
+    loggingConfig: { logFormat: "Text", logGroup: "/aws/lambda/tests" },
+  };
 }
 
 /** Installs the chart's rights and returns a kubeconfig of the gateways' ServiceAccount. */
