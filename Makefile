@@ -58,6 +58,18 @@ test-function: $(deps) ## One function end to end on the cluster: clients, failu
 test-runtimes: $(deps) ## Every runtime on the cluster: real programs, every failure, limits, what code finds
 	@node scripts/test.ts runtimes
 
+.PHONY: test-concurrency
+test-concurrency: $(deps) ## Versions, pools and limits on the cluster: cold starts, bursts, killed gateways, what is billed
+	@node scripts/test.ts concurrency
+
+.PHONY: bench
+bench: $(deps) ## Measure Kappa beside its peers on the running cluster; PEERS=knative adds Knative Serving
+	@node scripts/bench.ts
+
+.PHONY: bench-quick
+bench-quick: $(deps) ## The same with fewer runs, against the ratios of the last full one (minutes)
+	@node scripts/bench.ts --quick
+
 .PHONY: lint
 lint: $(deps) ## Format, layout rule, unused code, types, generated files
 	@node scripts/test.ts static

@@ -1,7 +1,7 @@
 /**
  * Runs the stages of `make test` in order and ends with one line `N passed, N failed`: the sum over all stages.
  *
- *     node scripts/test.ts [static|unit|integration|function|runtimes ...]      default: all
+ *     node scripts/test.ts [static|unit|integration|function|runtimes|concurrency ...]      default: all
  *
  * A stage's exit status and its counts are both believed: a test file that cannot even be loaded counts as a failure.
  */
@@ -139,7 +139,7 @@ const stages: Stage[] = [
       return built.failed ? built : sum(built, await vitest("integration"));
     },
   },
-  ...["function", "runtimes"].map((suite) => ({ name: suite, run: () => onCluster(suite) })),
+  ...["function", "runtimes", "concurrency"].map((suite) => ({ name: suite, run: () => onCluster(suite) })),
 ];
 
 const wanted = process.argv.slice(2);

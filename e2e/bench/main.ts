@@ -1,0 +1,94 @@
+/**
+ * Measures Kappa beside its peers on the running cluster, inside its network, and writes what it found to `e2e/bench/results`.
+ *
+ *     node scripts/bench.ts [--quick] [--only ROW]      rows: P1, P2, P3, P4, P7, P8
+ *
+ * `--quick` takes minutes and compares the ratios with those of the last full run (`limits.json`).
+ */
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readIfThere, writeWhole } from "../cluster/files.ts";
+import { Progress } from "../cluster/progress.ts";
+import { Limits, limitsFrom, regressions } from "./limits.ts";
+import { observeMachine } from "./machine.ts";
+import { percentilePlot } from "./plot.ts";
+import { type Findings, report, rowsTable, type Series } from "./report.ts";
+import { warm } from "./rows/warm.ts";
+import { type Site, withSite } from "./site.ts";
+import { FULL, QUICK, type Size } from "./sizes.ts";
+import { summarise } from "./statistics.ts";
+
+const folder = fileURLToPath(new URL(".", import.meta.url));
+
+type Part = (site: Site, size: Size, note: (line: string) => void) => Promise<Findings>;
+
+const PARTS: readonly { row: string; what: string; run: Part }[] = [{ row: "P1", what: "warm invocations", run: warm }];
+
+/** Runs the bench. Resolves to what is much worse than it was, each as a sentence; nothing for a full run. */
+export async function bench(options: { quick: boolean; only: string | undefined }): Promise<string[]> {
+  const size = options.quick ? QUICK : FULL;
+  const parts = PARTS.filter(({ row }) => options.only === undefined || row === options.only);
+  if (parts.length === 0) throw new Error(`there is no row ${options.only}: name one of ${PARTS.map(({ row }) => row).join(", ")}`);
+  const machine = observeMachine();
+  const progress = new Progress(parts.length);
+  const found: Findings[] = [];
+  const problems: string[] = [];
+  await withSite(console.error, async (site) => {
+    for (const { row, what, run } of parts)
+      await progress
+        .step(`${row}: ${what}`, async (note) => {
+          const findings = await run(site, size, note);
+          found.push(findings);
+          for (const line of rowsTable(findings.rows).split("\n")) note(line);
+        })
+        // The other rows are worth having.
+        .catch((error: unknown) =>
+          problems.push(`${row} could not be measured: ${error instanceof Error ? error.message : String(error)}`),
+        );
+  });
+  const rows = found.flatMap((findings) => findings.rows);
+  const series = found.flatMap((findings) => findings.series);
+  const notes = [...found.flatMap(({ notes }) => notes ?? []), ...problems];
+  const result = { size: size.name, rows, notes, machine: machine(), ...identity() };
+  if (options.quick || options.only !== undefined) {
+    console.log(report({ ...result, series: summaries(series), plots: [] }));
+    const known = await limits();
+    return known === undefined ? problems : [...problems, ...regressions(rows, known)];
+  }
+  await keep(result, series);
+  return problems;
+}
+
+function identity(): { commit: string; date: string } {
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: folder, encoding: "utf8" }).trim();
+  const changed = git("status", "--porcelain", "--untracked-files=no") === "" ? "" : "-changed";
+  return { commit: `${git("rev-parse", "--short=12", "HEAD")}${changed}`, date: new Date().toISOString().slice(0, 10) };
+}
+
+const summaries = (series: readonly Series[]) =>
+  series.map(({ name, group, milliseconds }) => ({ name, group, summary: summarise(milliseconds) }));
+
+/** Writes report, pictures and limits of a full run. */
+async function keep(result: Omit<Parameters<typeof report>[0], "series" | "plots">, series: readonly Series[]): Promise<void> {
+  const name = `${result.date}-${result.commit}`;
+  const plots: string[] = [];
+  for (const [group, members] of Map.groupBy(series, (one) => one.group)) {
+    const file = `${name}-${group.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}.svg`;
+    await writeWhole(join(folder, "results", file), percentilePlot(group, members));
+    plots.push(file);
+  }
+  const text = report({ ...result, series: summaries(series), plots });
+  await writeWhole(join(folder, "results", `${name}.md`), text);
+  await writeWhole(
+    join(folder, "limits.json"),
+    `${JSON.stringify(limitsFrom(result.rows, { commit: result.commit, date: result.date }), undefined, 2)}\n`,
+  );
+  console.log(text);
+}
+
+/** Of the last full run; none before the first. */
+async function limits(): Promise<Limits | undefined> {
+  const text = await readIfThere(join(folder, "limits.json"));
+  return text === undefined ? undefined : Limits.parse(JSON.parse(text));
+}

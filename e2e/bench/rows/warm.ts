@@ -1,0 +1,190 @@
+/** P1: a warm synchronous invocation of a handler that does nothing. */
+import type { Command, Target } from "../load/messages.ts";
+import type { Findings, Row } from "../report.ts";
+import { milliseconds } from "../report.ts";
+import { invocation, type Site } from "../site.ts";
+import type { Size } from "../sizes.ts";
+import { median, medianDifference, ratios } from "../statistics.ts";
+import { bareServer } from "../targets/bare.ts";
+import { emulator } from "../targets/emulator.ts";
+import { gateways, idleFunctions, makeFunctions, nameOwnedNearby, ownerOf, removeFunctions } from "../targets/kappa.ts";
+import { inTurn, type Measured, oneClient } from "./rounds.ts";
+
+const CLIENTS = 20;
+/** As many as P1 has environments: one more at once would start another. */
+const AT_ONCE = 4;
+/** Requests a second of the open loop: no contender is near its limit. */
+const PER_SECOND = 200;
+
+const p50 = ({ rounds }: Measured): number[] => rounds.map((round) => round.p50);
+const p99 = ({ rounds }: Measured): number[] => rounds.map((round) => round.p99);
+
+/** Measures the rows of P1. */
+export async function warm(site: Site, size: Size, note: (line: string) => void): Promise<Findings> {
+  const all = await gateways();
+  const [name, small] = [nameOwnedNearby(all, "warm"), nameOwnedNearby(all, "small")];
+  await makeFunctions([
+    ...(await idleFunctions("nodejs24.x", [name])),
+    ...(await idleFunctions("nodejs24.x", [small], { memorySize: 128 })),
+  ]);
+  const owner = ownerOf(all, name);
+  const other = all.find((gateway) => gateway !== owner) ?? owner;
+  const at = (gateway: typeof owner, functionName = name, credentials?: Parameters<typeof invocation>[3]) =>
+    invocation(site, gateway.address, functionName, credentials);
+  const targets = {
+    bare: await bareServer(site),
+    emulator: await emulator(site),
+    owner: at(owner),
+    forwarded: at(other),
+    signed: at(owner, name, site.key),
+    small: at(owner, small),
+  };
+  await site.load.run({ do: "burst", target: targets.owner, requests: AT_ONCE });
+
+  note(`one client, closed loop; ${name} at its owner on ${owner.node}, forwarded by the gateway on ${other.node}`);
+  const closed = await inTurn(
+    site,
+    size.rounds,
+    each(targets, (target) => oneClient(target, size.roundMs)),
+    note,
+  );
+  note(`${PER_SECOND} requests a second, open loop`);
+  const { bare, emulator: aws, owner: kappa } = targets;
+  const open = await inTurn(
+    site,
+    size.rounds,
+    {
+      bare: openLoop(bare, AT_ONCE, size.roundMs),
+      // It ends when a second request comes before it has answered the first.
+      emulator: openLoop(aws, 1, size.roundMs),
+      owner: openLoop(kappa, AT_ONCE, size.roundMs),
+    },
+    note,
+  );
+  note(`${CLIENTS} clients of the bare server, ${AT_ONCE} at once over ${AT_ONCE} environments`);
+  const many = await inTurn(
+    site,
+    size.rounds,
+    {
+      bare: { do: "closed", target: bare, clients: CLIENTS, milliseconds: size.roundMs },
+      bareAtOnce: { do: "closed", target: bare, clients: AT_ONCE, milliseconds: size.roundMs },
+      owner: { do: "closed", target: kappa, clients: AT_ONCE, milliseconds: size.roundMs },
+    },
+    note,
+  );
+  note(`${CLIENTS} clients, each on an environment of its own`);
+  await site.load.run({ do: "closed", target: kappa, clients: CLIENTS, milliseconds: 5_000 });
+  const wide = await inTurn(
+    site,
+    Math.ceil(size.rounds / 2),
+    {
+      bare: { do: "closed", target: bare, clients: CLIENTS, milliseconds: size.roundMs },
+      owner: { do: "closed", target: kappa, clients: CLIENTS, milliseconds: size.roundMs },
+    },
+    note,
+  );
+  await removeFunctions();
+  return {
+    rows: [...latencyRows(closed, open), ...rateRows(many, wide)],
+    series: [
+      ...Object.entries(closed).map(([series, { all }]) => ({ name: series, group: "P1 one client, closed loop", milliseconds: all })),
+      ...Object.entries(open).map(([series, { all }]) => ({ name: series, group: `P1 open loop, ${PER_SECOND}/s`, milliseconds: all })),
+      { name: "owner", group: `P1 ${AT_ONCE} at once`, milliseconds: many.owner.all },
+      { name: "bare", group: `P1 ${AT_ONCE} at once`, milliseconds: many.bareAtOnce.all },
+    ],
+  };
+}
+
+function each<Name extends string, T>(targets: Record<Name, Target>, make: (target: Target) => T): Record<Name, T> {
+  return Object.fromEntries(Object.entries<Target>(targets).map(([name, target]) => [name, make(target)])) as Record<Name, T>;
+}
+
+const openLoop = (target: Target, connections: number, milliseconds: number): Command => ({
+  do: "open",
+  target,
+  perSecond: PER_SECOND,
+  milliseconds,
+  connections,
+});
+
+type Closed = Record<"bare" | "emulator" | "owner" | "forwarded" | "signed" | "small", Measured>;
+type Open = Record<"bare" | "emulator" | "owner", Measured>;
+
+function latencyRows(closed: Closed, open: Open): Row[] {
+  const { bare, emulator: aws, owner, forwarded, signed, small } = closed;
+  const added = (id: string, what: string, limit: number, ours: number[], theirs: number[], name: string): Row => {
+    const difference = medianDifference(ours, theirs);
+    return {
+      id,
+      what,
+      target: `≤ ${limit} ms more`,
+      measured: `${milliseconds(median(ours))}, ${difference < 0 ? "−" : "+"}${milliseconds(Math.abs(difference))}`,
+      peer: `${name} ${milliseconds(median(theirs))}`,
+      ...ratio(ours, theirs),
+      reached: difference <= limit,
+    };
+  };
+  const below = (id: string, what: string, ours: number[], theirs: number[]): Row => ({
+    id,
+    what,
+    target: "below the emulator",
+    measured: milliseconds(median(ours)),
+    peer: `emulator ${milliseconds(median(theirs))}`,
+    ...ratio(ours, theirs),
+    reached: median(ratios(ours, theirs)) < 1,
+  });
+  const smallest = median(p99(small));
+  return [
+    added("P1a", "warm at the owner, p50, one client", 0.5, p50(owner), p50(bare), "bare Node"),
+    added("P1b", "the same, p99", 3, p99(owner), p99(bare), "bare Node"),
+    added("P1c", `open loop ${PER_SECOND}/s, p50`, 0.5, p50(open.owner), p50(open.bare), "bare Node"),
+    added("P1d", "the same, p99", 3, p99(open.owner), p99(open.bare), "bare Node"),
+    below("P1e", "warm at the owner, p50, one client", p50(owner), p50(aws)),
+    below("P1f", `open loop ${PER_SECOND}/s, p50`, p50(open.owner), p50(open.emulator)),
+    added("P1g", "forwarded by another gateway, p50", 1, p50(forwarded), p50(owner), "at the owner"),
+    added("P1h", "with Signature V4, p50", 0.3, p50(signed), p50(owner), "with a token"),
+    {
+      id: "P1i",
+      what: "128 MB, back to back, p99",
+      target: "≤ 20 ms",
+      measured: milliseconds(smallest),
+      peer: `1769 MB ${milliseconds(median(p99(owner)))}`,
+      ...ratio(p99(small), p99(owner)),
+      reached: smallest <= 20,
+    },
+  ];
+}
+
+function rateRows(many: Record<"bare" | "bareAtOnce" | "owner", Measured>, wide: Record<"bare" | "owner", Measured>): Row[] {
+  const rate = (id: string, what: string, ours: Measured, theirs: Measured, name: string): Row => {
+    const each = ratios(ours.rates, theirs.rates);
+    return {
+      id,
+      what,
+      target: "≥ 0.17 ×",
+      measured: `${median(ours.rates).toFixed(0)}/s`,
+      peer: `${name} ${median(theirs.rates).toFixed(0)}/s`,
+      ratio: median(each),
+      rounds: each,
+      higherIsBetter: true,
+      reached: median(each) >= 0.17,
+    };
+  };
+  const { reached: _, ...likeForLike } = rate(
+    "P1k",
+    `the same, and ${AT_ONCE} at once on both sides`,
+    many.owner,
+    many.bareAtOnce,
+    `bare Node, ${AT_ONCE} clients`,
+  );
+  return [
+    rate("P1j", `rate of ${AT_ONCE} environments, ${AT_ONCE} requests at once`, many.owner, many.bare, `bare Node, ${CLIENTS} clients`),
+    likeForLike,
+    rate("P1l", `rate of ${CLIENTS} clients on ${CLIENTS} environments`, wide.owner, wide.bare, `bare Node, ${CLIENTS} clients`),
+  ];
+}
+
+function ratio(ours: readonly number[], theirs: readonly number[]): { ratio: number; rounds: number[] } {
+  const rounds = ratios(ours, theirs);
+  return { ratio: median(rounds), rounds };
+}
