@@ -4,7 +4,7 @@ import type { Clock } from "../../kube/clock.ts";
 import type { PoolPodSize } from "../../resources/environment-pod.ts";
 import { poolPodName } from "../../resources/names.ts";
 import type { Logger } from "../../telemetry/log.ts";
-import type { PoolMetrics, PoolState } from "../../telemetry/pool-metrics.ts";
+import type { PoolMetrics } from "../../telemetry/pool-metrics.ts";
 import type { Environment, PoolKeeper, PoolOrigin, StartFailure } from "../environment.ts";
 import type { EnvironmentPhase } from "../environment-state.ts";
 import type { Environments } from "../environments.ts";
@@ -14,6 +14,8 @@ import type { PodWriter } from "../pod-writer.ts";
 import type { PoolTaker } from "../pool-taker.ts";
 import type { Random } from "../random.ts";
 import type { SuspectNodes } from "../suspect-nodes.ts";
+import { Pauses } from "./pauses.ts";
+import { poolCounts } from "./pool-counts.ts";
 import type { PoolUses, UsedPool } from "./pool-uses.ts";
 import { type Pooled, refill } from "./refill.ts";
 
@@ -23,9 +25,6 @@ const TICK_MS = 1_000;
 const AFTER_TAKE_MS = 50;
 /** Random part of a pod's name, hexadecimal digits. */
 const SUFFIX_LENGTH = 8;
-/** Pause of a pool whose pods do not start, doubled with each failure. */
-const PAUSE_MS = 15_000;
-const MAX_PAUSE_MS = 600_000;
 /** Nothing is refilled for so long after a function needed the room of what was there. */
 const NO_ROOM_MS = 30_000;
 /** What is starting is waited for before more is made, but no longer than this: some never start, or never get warm. */
@@ -69,7 +68,7 @@ export class Pools implements PoolTaker, PoolKeeper {
   /** Environments whose agent waits, by the name of their pool. */
   readonly #waiting = new Map<string, Set<Environment>>();
   readonly #creating = new Map<string, number>();
-  readonly #failures = new Map<string, { count: number; until: number }>();
+  readonly #pauses = new Pauses();
   /** Functions that take nothing from pools until then. */
   readonly #refused = new Map<string, number>();
   /** What is made now, by pool. */
@@ -84,7 +83,7 @@ export class Pools implements PoolTaker, PoolKeeper {
 
   constructor(options: PoolsOptions) {
     this.#options = options;
-    options.metrics.observe(() => this.#counts());
+    options.metrics.observe(() => poolCounts(this.#pooled(options.clock.monotonic()), this.#targets));
   }
 
   start(): void {
@@ -179,7 +178,7 @@ export class Pools implements PoolTaker, PoolKeeper {
     if (environment.phase === "pooled") {
       const waiting = this.#waiting.get(text) ?? new Set();
       this.#waiting.set(text, waiting.add(environment));
-      this.#failures.delete(text);
+      this.#pauses.clear(text);
     } else if (from === "pooled") {
       const waiting = this.#waiting.get(text);
       waiting?.delete(environment);
@@ -235,7 +234,7 @@ export class Pools implements PoolTaker, PoolKeeper {
       targets,
       environments,
       creating: this.#creating,
-      paused: new Set([...this.#failures].filter(([, { until }]) => until > now).map(([text]) => text)),
+      paused: this.#pauses.current(now),
       starts: now < this.#noRoomUntil || this.#mustGiveWay(now) ? 0 : settings.starting - this.#startingOf(environments, now),
     });
     for (const { environment, why } of retire) {
@@ -337,9 +336,7 @@ export class Pools implements PoolTaker, PoolKeeper {
   }
 
   #pause(text: string): void {
-    const count = (this.#failures.get(text)?.count ?? 0) + 1;
-    const pause = Math.min(PAUSE_MS * 2 ** (count - 1), MAX_PAUSE_MS);
-    this.#failures.set(text, { count, until: this.#options.clock.monotonic() + pause });
+    this.#pauses.failed(text, this.#options.clock.monotonic());
   }
 
   /** What pods of a pool are made from now; absent where no image has the runtime. */
@@ -357,18 +354,6 @@ export class Pools implements PoolTaker, PoolKeeper {
     const runnable = environment.runnable ?? (entry && runnableOf(entry, versionOf(assignmentId)));
     return runnable && uses.textOf(environment.identity.namespace, runnable);
   }
-
-  #counts(): { runtime: string; state: PoolState; count: number }[] {
-    const counts = new Map<string, { runtime: string; state: PoolState; count: number }>();
-    const add = (runtime: string, state: PoolState, more: number) => {
-      const known = counts.get(`${runtime} ${state}`) ?? { runtime, state, count: 0 };
-      counts.set(`${runtime} ${state}`, { ...known, count: known.count + more });
-    };
-    for (const { environment, state } of this.#pooled(this.#options.clock.monotonic()))
-      if (state !== "dead") add(runtimeOf(environment.pool?.name ?? ""), state, 1);
-    for (const [text, target] of this.#targets) add(runtimeOf(text.split("/").slice(2).join("/")), "target", target);
-    return [...counts.values()];
-  }
 }
 
 /** Which is taken first, and given up last; 0: not to be taken. */
@@ -377,9 +362,4 @@ const WORTH = { unknown: 0, doubtful: 0, warming: 1, warm: 2 } as const;
 /** The name of an environment's pool. */
 function textOf({ identity }: Environment, { name }: PoolOrigin): string {
   return `pool/${identity.namespace}/${name}`;
-}
-
-/** A pool's name begins with its runtime. */
-function runtimeOf(name: string): string {
-  return name.slice(0, name.indexOf("/"));
 }
