@@ -28,15 +28,13 @@ const codeOf = (version: string) => ({ "app.py": HANDLER.replace('"greeting": os
 type Answer = InvokeCommandOutput & { code: string };
 
 async function invoke(gateway: TestGateway, name: string, qualifier?: string, event: object = {}): Promise<Answer> {
-  const output = await world
-    .lambda(gateway, "team")
-    .send(
-      new InvokeCommand({
-        FunctionName: name,
-        Payload: JSON.stringify(event),
-        ...(qualifier === undefined ? {} : { Qualifier: qualifier }),
-      }),
-    );
+  const output = await world.lambda(gateway, "team").send(
+    new InvokeCommand({
+      FunctionName: name,
+      Payload: JSON.stringify(event),
+      ...(qualifier === undefined ? {} : { Qualifier: qualifier }),
+    }),
+  );
   return { ...output, code: JSON.parse(Buffer.from(output.Payload ?? []).toString()).greeting };
 }
 
