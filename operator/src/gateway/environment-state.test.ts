@@ -114,6 +114,12 @@ describe("what happens next", () => {
       "gone",
       ["startFailed", "disconnect"],
     ],
+    [
+      "a pod that is evicted while it starts counts as a failed start, though its agent ends in order",
+      [connected, left, { type: "podEnded", overuse: false }],
+      "gone",
+      ["startFailed", "disconnect"],
+    ],
     ["an idle environment is retired in order", [...idle, retire], "retiring", ["withdraw", "shutdown", "deletePod"]],
     ["a busy one is retired after its event", [...busy, retire, result("a")], "retiring", ["answer", "shutdown", "deletePod"]],
     [
