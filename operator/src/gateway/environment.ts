@@ -34,7 +34,10 @@ import { initFailureOf, startFailureOf } from "./start-failure.ts";
 const ANSWER_MARGIN_MS = 15_000;
 /** For the agent to fetch and unpack the package and start the runtime (Lambda allows the start 10 s). */
 const ASSIGN_MS = 60_000;
-/** Lambda allows the start of one of provisioned concurrency this long, or its time-out where that is longer (Lambda's guide, "Lambda execution environment lifecycle"). */
+/**
+ * Lambda allows the start of one of provisioned concurrency this long, or its time-out where that is longer (Lambda's guide, "Lambda
+ * execution environment lifecycle").
+ */
 const PROVISIONED_INIT_MS = 130_000;
 const RECONNECT_MS = 10_000;
 /** A kubelet looks at its containers once a second and then reports: 2 s on a busy machine, and more than that on a busier one. */
