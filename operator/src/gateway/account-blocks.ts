@@ -94,11 +94,20 @@ export class AccountBlocks {
     });
   }
 
-  /** Counts executions that begin, end, or are counted elsewhere from now on. */
-  count(change: number): void {
+  /** An execution has ended. */
+  release(): void {
     this.#turn();
-    this.#count(change);
-    if (change < 0) this.#serve();
+    this.#count(-1);
+    this.#serve();
+  }
+
+  /** Executions are counted elsewhere from now on, and what they use with them; or here that were counted elsewhere. */
+  move(change: number): void {
+    this.#turn();
+    this.#used += change;
+    if (change < 0) this.#block.giveBack(this.#block.held + change);
+    this.#unusedLeast = 0;
+    this.#serve();
   }
 
   charge(change: number): void {
@@ -112,6 +121,7 @@ export class AccountBlocks {
   turned(): void {
     this.#turn();
     this.#pump();
+    if (this.#used + this.#charged > 0) void this.#hear();
   }
 
   /** A gateway is gone. */
@@ -130,7 +140,7 @@ export class AccountBlocks {
       this.#block.giveBack(this.#block.held - unused);
       this.#unusedLeast -= unused;
     }
-    if (unused > 0 || this.#charged !== this.#toldCharged) this.#report();
+    if (unused > 0 || this.#beyond() !== this.#toldCharged) this.#report();
   }
 
   /** Another gateway owns the account and asks what is held here. */
@@ -167,7 +177,7 @@ export class AccountBlocks {
     if (this.#owner() !== from || term !== this.#block.term) throw new Error("it is not the term that is counted in here");
     this.#block.giveBack(this.#used);
     this.#unusedLeast = 0;
-    return this.#block.position(this.#charged);
+    return this.#block.position(this.#beyond());
   }
 
   #owner(): string | undefined {
@@ -209,6 +219,11 @@ export class AccountBlocks {
   #isLentOut(): boolean {
     if (!this.#ledger || !this.#open || this.#recalling) return false;
     return this.#ledger.holders().length === 0 || this.#options.clock.monotonic() < this.#nothingToRecallUntil;
+  }
+
+  /** As one that borrows: what runs and was not lent. */
+  #beyond(): number {
+    return this.#charged + Math.max(0, this.#used - this.#block.held);
   }
 
   #count(change: number): void {
@@ -255,7 +270,10 @@ export class AccountBlocks {
     const ledger = this.#ledger;
     if (!ledger || !peers || this.#open) return Promise.resolve();
     this.#hearing ??= Promise.all(peers.connected().map((name) => this.#hearOne(ledger, name))).then(() => {
-      if (this.#ledger === ledger) this.#open = true;
+      if (this.#ledger !== ledger) return;
+      this.#open = true;
+      this.#block.begin(0, 0, 0);
+      this.#serve();
     });
     return this.#hearing;
   }
@@ -341,7 +359,7 @@ export class AccountBlocks {
     const { peers, account } = this.#options;
     const owner = this.#owner();
     if (!peers || owner === undefined || peers.isSelf(owner)) return false;
-    const charged = this.#charged;
+    const charged = this.#beyond();
     const ask = { account, term: this.#block.term, need, ...this.#block.position(charged) };
     try {
       const { term, granted } = await peers.request(owner, "borrow", ask, BORROW_MS);

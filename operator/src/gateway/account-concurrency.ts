@@ -245,13 +245,13 @@ function change(share: Share, to: Partial<Pick<Share, "owned" | "reserved">>): v
   const after = counts(share);
   if (before === after) return;
   const { running, foreign, account } = share;
-  account.blocks.count(after ? running : -running);
+  account.blocks.move(after ? running : -running);
   account.blocks.charge(after ? foreign : -foreign);
 }
 
 /** An execution that was taken from the account; if that was waited for, the function may not count there any more. */
 function taken(share: Share): () => void {
-  if (!counts(share)) share.account.blocks.count(-1);
+  if (!counts(share)) share.account.blocks.release();
   return begin(share);
 }
 
@@ -263,7 +263,7 @@ function begin(share: Share): () => void {
     if (!running) return;
     running = false;
     share.running--;
-    if (counts(share)) share.account.blocks.count(-1);
+    if (counts(share)) share.account.blocks.release();
   };
 }
 
