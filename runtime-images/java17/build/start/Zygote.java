@@ -36,6 +36,8 @@ public final class Zygote {
     WarmUp.run(jar.resolveSibling("../training").normalize());
     var environment = new NativeEnvironment(Zygote.class.getClassLoader());
     var variables = variablesOf(readOrder());
+    // The shell that starts Java exports it.
+    variables.put("PWD", System.getProperty("user.dir"));
     environment.replace(variables);
     var handler = variables.get("_HANDLER");
     // No + for texts on the way from the order to the function: its first use in a class costs milliseconds.
