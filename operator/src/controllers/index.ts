@@ -18,6 +18,7 @@ import type { Controller, ControllerContext } from "./context.ts";
 import { CodeIntake } from "./functions/code-intake.ts";
 import { type ConfigMapObject, ConfigMaps, onlyVersion } from "./functions/config-maps.ts";
 import { functionController } from "./functions/controller.ts";
+import { withoutCode } from "./functions/held-code.ts";
 import { checkPackageFile } from "./functions/package-check.ts";
 import { Scratch } from "./functions/scratch.ts";
 import { createUrlSource, type UrlSource } from "./functions/url-source.ts";
@@ -122,7 +123,7 @@ class ControllerShell extends OperatorShell {
     const environments = `${Label.component}=${Component.environment}`;
     const owned = `${Label.managedBy}=${MANAGED_BY}`;
     this.#caches = {
-      functions: this.reflector<LambdaFunction>({ resource: Resources.function }),
+      functions: this.reflector<LambdaFunction>({ resource: Resources.function, transform: withoutCode }),
       versions: this.reflector<Version>({ resource: Resources.version }),
       layerVersions: this.reflector<LayerVersion>({ resource: Resources.layerVersion }),
       aliases: this.reflector<Alias>({ resource: Resources.alias }),

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { FunctionCode, FunctionStatus, Function as LambdaFunction } from "../../api/types.generated.ts";
 import { type CodeSource, type ConfigMapData, type ConfigMapHandle, codeSource, knownOutcome } from "./code.ts";
 import type { CodeOutcome } from "./decide.ts";
+import { withoutCode } from "./held-code.ts";
 
 const SHA = "a".repeat(64);
 function fn(code: FunctionCode, special: Partial<LambdaFunction["spec"]> = {}, status?: FunctionStatus): LambdaFunction {
@@ -27,8 +28,9 @@ function fn(code: FunctionCode, special: Partial<LambdaFunction["spec"]> = {}, s
     ...(status === undefined ? {} : { status }),
   };
 }
+const nowhere = async () => undefined;
 function source(code: FunctionCode, special: Partial<LambdaFunction["spec"]> = {}, configMap?: ConfigMapHandle): CodeSource {
-  const found = codeSource(fn(code, special), configMap);
+  const found = codeSource(fn(code, special), configMap, nowhere);
   if (!found) throw new Error("a source was expected");
   return found;
 }
@@ -78,8 +80,20 @@ describe("codeSource", () => {
     expect(Buffer.from((await source({ zip: "aGVs\nbG8=\n" }).bytes?.()) ?? []).toString()).toBe("hello");
   });
 
-  test.each(["aGVsbG8", "aGV$bG8=", "=aGVs"])("refuses %j, which is not base64", (zip) => {
-    expect(() => source({ zip }).bytes?.()).toThrow("spec.code.zip is not base64");
+  test.each(["aGVsbG8", "aGV$bG8=", "=aGVs"])("refuses %j, which is not base64", async (zip) => {
+    await expect(source({ zip }).bytes?.()).rejects.toThrow("spec.code.zip is not base64");
+  });
+
+  test.each<[string, FunctionCode, FunctionCode]>([
+    ["inline", { inline: "x".repeat(5000) }, { inline: "y".repeat(5000) }],
+    ["zip", { zip: "aGVs".repeat(1000) }, { zip: "aGFs".repeat(1000) }],
+  ])("reads long %s code of a cached Function from the API server, and it is the same source", async (_, code, other) => {
+    const cached = withoutCode(fn(code));
+    const found = (current: FunctionCode | undefined) => codeSource(cached, undefined, async () => current && fn(current));
+    expect(found(code)?.identity).toBe(source(code).identity);
+    expect(await found(code)?.bytes?.()).toEqual(await source(code).bytes?.());
+    await expect(found(other)?.bytes?.()).rejects.toMatchObject({ code: "K204" });
+    await expect(found(undefined)?.bytes?.()).rejects.toMatchObject({ code: "K204" });
   });
 
   test("takes text under data of a ConfigMap as source, and what is under binaryData as the package", async () => {
@@ -90,7 +104,7 @@ describe("codeSource", () => {
 
   test("says that a ConfigMap or its key is not there, which may change", async () => {
     const code = { configMap: { name: "c", key: "k" } };
-    expect(() => codeSource(fn(code), undefined)).toThrow("ConfigMap c does not exist in namespace team");
+    expect(() => codeSource(fn(code), undefined, nowhere)).toThrow("ConfigMap c does not exist in namespace team");
     await expect(source(code, {}, configMap(undefined)).bytes?.()).rejects.toThrow("ConfigMap c does not exist in namespace team");
     await expect(source(code, {}, configMap({ data: { other: "" } })).bytes?.()).rejects.toThrow("Key k of ConfigMap c does not exist");
   });
@@ -101,7 +115,7 @@ describe("codeSource", () => {
   });
 
   test("is nothing for an image", () => {
-    expect(codeSource(fn({ image: "x" }), undefined)).toBeUndefined();
+    expect(codeSource(fn({ image: "x" }), undefined, nowhere)).toBeUndefined();
   });
 });
 

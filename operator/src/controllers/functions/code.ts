@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { FunctionCode, Function as LambdaFunction } from "../../api/types.generated.ts";
 import { KappaError } from "../../domain/errors.ts";
 import { type CodeOutcome, isInForce } from "./decide.ts";
+import { digestOf, isDigest } from "./held-code.ts";
 import { inlinePackage } from "./inline-package.ts";
 
 /** The sources that are packages; images are not. */
@@ -31,16 +32,21 @@ export interface CodeSource {
   /** SHA-256 that the package must have, hexadecimal. */
   declaredSha256?: string;
   /** The package's bytes, where they are in the resources themselves, which may change meanwhile (K204); absent when they have to be fetched. */
-  bytes?: () => Uint8Array | Promise<Uint8Array>;
+  bytes?: () => Promise<Uint8Array>;
 }
 
 /**
  * Finds the source of a function's code.
  * @param configMap the ConfigMap that `spec.code.configMap` names, when it exists
+ * @param read the Function as the API server has it: caches keep digests of long code (held-code.ts)
  * @returns undefined for container images
  * @throws KappaError K204 when the ConfigMap is not there yet
  */
-export function codeSource(fn: LambdaFunction, configMap: ConfigMapHandle | undefined): CodeSource | undefined {
+export function codeSource(
+  fn: LambdaFunction,
+  configMap: ConfigMapHandle | undefined,
+  read: () => Promise<LambdaFunction | undefined>,
+): CodeSource | undefined {
   const { code, runtime = "", handler = "" } = fn.spec;
   const kind = kindOf(code);
   switch (kind) {
@@ -48,11 +54,14 @@ export function codeSource(fn: LambdaFunction, configMap: ConfigMapHandle | unde
       return undefined;
     case "inline": {
       const text = code.inline ?? "";
-      return { kind, identity: identityOf(kind, runtime, handler, text), bytes: () => inlinePackage({ runtime, handler, text }) };
+      const bytes = async () =>
+        inlinePackage({ runtime, handler, text: await wholeText(text, async () => (await read())?.spec.code.inline) });
+      return { kind, identity: identityOf(kind, runtime, handler, digestOf(text)), bytes };
     }
     case "zip": {
       const base64 = code.zip ?? "";
-      return { kind, identity: identityOf(kind, base64), bytes: () => decodeBase64(base64, "spec.code.zip") };
+      const bytes = async () => decodeBase64(await wholeText(base64, async () => (await read())?.spec.code.zip), "spec.code.zip");
+      return { kind, identity: identityOf(kind, digestOf(base64)), bytes };
     }
     case "configMap": {
       const { name = "", key = "" } = code.configMap ?? {};
@@ -109,6 +118,14 @@ function fromConfigMap(found: ConfigMapData, of: { name: string; key: string; ru
   const text = found.data?.[key];
   if (text === undefined) throw new KappaError("K204", `${where} does not exist`);
   return inlinePackage({ runtime, handler, text });
+}
+
+/** @throws KappaError K204 when the code has changed since the cache took its digest; the cache will tell */
+async function wholeText(text: string, read: () => Promise<string | undefined>): Promise<string> {
+  if (!isDigest(text)) return text;
+  const whole = await read();
+  if (whole === undefined || digestOf(whole) !== text) throw new KappaError("K204", "The code was changed while it was read");
+  return whole;
 }
 
 function identityOf(...parts: string[]): string {

@@ -13,6 +13,7 @@ import { type CodeSource, codeSource } from "./code.ts";
 import type { CodeIntake } from "./code-intake.ts";
 import type { ConfigMaps } from "./config-maps.ts";
 import { type CodeOutcome, type Decision, decideFromCode, decideObstructed, type FunctionView, findObstacle } from "./decide.ts";
+import { withoutCode } from "./held-code.ts";
 
 /** Packages fetched at the same time. Each may take 250 MB of the scratch folder, which the chart gives 1 GiB. */
 const FETCH_WORKERS = 3;
@@ -70,7 +71,7 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
   async function codeOf(key: string, fn: LambdaFunction, signal: AbortSignal): Promise<CodeOutcome> {
     let source: CodeSource | undefined;
     try {
-      source = codeSource(fn, await configMaps.find(fn));
+      source = codeSource(fn, await configMaps.find(fn), () => read(fn));
     } catch (error) {
       if (error instanceof KappaError && error.code === "K204") return { kind: "unavailable", error };
       throw error;
@@ -83,10 +84,13 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
     return { kind: "reading" };
   }
 
+  const read = ({ metadata: { namespace, name } }: LambdaFunction): Promise<LambdaFunction | undefined> =>
+    deps.client.get<LambdaFunction>(Resources.function, { namespace, name });
+
   /** Fetches a package outside of the functions' own workers, so that a slow server delays no other function. */
   async function fetch(key: string, signal: AbortSignal): Promise<undefined> {
     const fn = current(key);
-    const source = fn && isFetched(fn) && !findObstacle(viewOf(fn)) ? codeSource(fn, undefined) : undefined;
+    const source = fn && isFetched(fn) && !findObstacle(viewOf(fn)) ? codeSource(fn, undefined, () => read(fn)) : undefined;
     if (fn === undefined || source === undefined) return;
     const known = intake.known(fn, source);
     const outcome = known === undefined || known.kind === "unavailable" ? await intake.take(fn, source, signal) : known;
@@ -123,7 +127,7 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
     if (status === undefined) return;
     const written = await writeStatus(deps.client, Resources.function, fn, status, FieldManager.functions);
     if (written === undefined) return;
-    writes.note(fn, written);
+    writes.note(fn, withoutCode(written));
     if (notice) deps.events.record({ regarding: fn, type: notice.type, reason: notice.reason, action: "Reconcile", note: notice.note });
   }
 
