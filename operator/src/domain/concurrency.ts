@@ -74,6 +74,12 @@ export class Ledger {
     return this.#loans.get(name)?.term;
   }
 
+  /** What a gateway was lent in its term, in all. */
+  lentTo(name: string): { term: number; granted: number } {
+    const { term = 0, granted = 0 } = this.#loans.get(name) ?? {};
+    return { term, granted };
+  }
+
   /** Gateways that hold something which they may not need. */
   holders(): string[] {
     return [...this.#loans].filter(([, { granted, returned }]) => granted > returned).map(([name]) => name);

@@ -45,7 +45,11 @@ export class AccountBlocks {
   #used = 0;
   /** Executions of former owners of this gateway's functions. */
   #charged = 0;
+  /** Executions that use what was lent in this term, and that other gateways count in the next. */
+  #handedOver = 0;
   #toldCharged = 0;
+  /** Term of the account's owner's last question, as long as the gateways are the same. */
+  #askedIn = 0;
   #epoch: number;
   readonly #block = new Block();
   /** Present while this gateway owns the account. */
@@ -101,13 +105,23 @@ export class AccountBlocks {
     this.#serve();
   }
 
-  /** Executions are counted elsewhere from now on, and what they use with them; or here that were counted elsewhere. */
+  /** Executions count here that did not before; or, with less than 0, no more, and what they use goes with them. */
   move(change: number): void {
     this.#turn();
     this.#used += change;
     if (change < 0) this.#block.giveBack(this.#block.held + change);
     this.#unusedLeast = 0;
     this.#serve();
+  }
+
+  /**
+   * Another gateway owns the function now and will charge these executions, or is about to see so. Until the account's owner, who
+   * sees the same then, asks what is held here, they use what they used.
+   */
+  handOver(executions: number): void {
+    this.#turn();
+    this.#used -= executions;
+    this.#handedOver += executions;
   }
 
   charge(change: number): void {
@@ -134,8 +148,8 @@ export class AccountBlocks {
   tick(): void {
     this.#turn();
     if (this.#ledger) return;
-    const unused = Math.min(this.#unusedLeast, this.#block.held - this.#used);
-    this.#unusedLeast = this.#block.held - this.#used;
+    const unused = Math.min(this.#unusedLeast, this.#unused());
+    this.#unusedLeast = this.#unused();
     if (unused > 0) {
       this.#block.giveBack(this.#block.held - unused);
       this.#unusedLeast -= unused;
@@ -147,8 +161,11 @@ export class AccountBlocks {
   hold(from: string, { term }: Ask<"hold">): Answer<"hold"> {
     this.#turn();
     if (this.#owner() !== from) throw new Error("it does not own the account, as seen from here");
+    if (this.#askedIn > term) throw new Error("it has asked again since");
+    this.#askedIn = term;
     this.#toldCharged = this.#charged;
     this.#unusedLeast = 0;
+    this.#handedOver = 0;
     return this.#block.begin(term, this.#used, this.#charged);
   }
 
@@ -172,10 +189,12 @@ export class AccountBlocks {
   }
 
   /** The account's owner wants back what is not used. */
-  recall(from: string, { term }: Ask<"recall">): Position {
+  recall(from: string, { term, granted }: Ask<"recall">): Position {
     this.#turn();
     if (this.#owner() !== from || term !== this.#block.term) throw new Error("it is not the term that is counted in here");
-    this.#block.giveBack(this.#used);
+    // The answer that told of it may be lost.
+    this.#block.grantedUpTo(term, granted);
+    this.#block.giveBack(this.#used + this.#handedOver);
     this.#unusedLeast = 0;
     return this.#block.position(this.#beyond());
   }
@@ -189,6 +208,7 @@ export class AccountBlocks {
     const { peers } = this.#options;
     if (!peers || peers.epoch === this.#epoch) return;
     this.#epoch = peers.epoch;
+    this.#askedIn = 0;
     // Who owned the account held nothing of it, and keeps what it uses. It counts in the new term once its owner asked.
     if (this.#ledger && this.#open) this.#block.begin(0, this.#used, 0);
     this.#becomeOwnerOrNot();
@@ -203,11 +223,17 @@ export class AccountBlocks {
     if (!this.#ledger) return;
     this.#toldCharged = 0;
     this.#open = (peers?.connected().length ?? 0) === 0;
+    if (this.#open) this.#handedOver = 0;
   }
 
   /** What this gateway may still take without asking. */
   #room(): number {
-    return this.#ledger && this.#open ? this.#free() : this.#block.held - this.#used;
+    return this.#ledger && this.#open ? this.#free() : this.#unused();
+  }
+
+  /** As one that borrows: what may be used and is not; negative where more runs than was lent. */
+  #unused(): number {
+    return this.#block.held - this.#used - this.#handedOver;
   }
 
   /** As the owner: what nobody has. */
@@ -223,12 +249,12 @@ export class AccountBlocks {
 
   /** As one that borrows: what runs and was not lent. */
   #beyond(): number {
-    return this.#charged + Math.max(0, this.#used - this.#block.held);
+    return this.#charged + Math.max(0, -this.#unused());
   }
 
   #count(change: number): void {
     this.#used += change;
-    this.#unusedLeast = Math.min(this.#unusedLeast, this.#block.held - this.#used);
+    this.#unusedLeast = Math.min(this.#unusedLeast, this.#unused());
   }
 
   /** Lets those that wait go on as far as there is room. */
@@ -272,6 +298,7 @@ export class AccountBlocks {
     this.#hearing ??= Promise.all(peers.connected().map((name) => this.#hearOne(ledger, name))).then(() => {
       if (this.#ledger !== ledger) return;
       this.#open = true;
+      this.#handedOver = 0;
       this.#block.begin(0, 0, 0);
       this.#serve();
     });
@@ -285,7 +312,8 @@ export class AccountBlocks {
       const term = nextTerm();
       const left = Math.min(HEAR_AGAIN_MS, until - clock.monotonic());
       try {
-        ledger.begin(name, term, await peers.request(name, "hold", { account, term, members: [...peers.alive] }, left));
+        const held = await peers.request(name, "hold", { account, term, members: [...peers.alive] }, left);
+        if (term > (ledger.termOf(name) ?? 0)) ledger.begin(name, term, held);
         return;
       } catch {
         if (!peers.connected().includes(name)) return;
@@ -304,8 +332,8 @@ export class AccountBlocks {
     const before = ledger.lent;
     this.#recalling ??= Promise.all(
       holders.map((name) => {
-        const term = ledger.termOf(name) ?? 0;
-        return peers.request(name, "recall", { account, term }, RECALL_MS).then(
+        const { term, granted } = ledger.lentTo(name);
+        return peers.request(name, "recall", { account, term, granted }, RECALL_MS).then(
           (position) => ledger.told(name, term, position),
           () => undefined,
         );

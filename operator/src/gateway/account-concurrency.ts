@@ -245,7 +245,8 @@ function change(share: Share, to: Partial<Pick<Share, "owned" | "reserved">>): v
   const after = counts(share);
   if (before === after) return;
   const { running, foreign, account } = share;
-  account.blocks.move(after ? running : -running);
+  if (before && to.owned === false) account.blocks.handOver(running);
+  else account.blocks.move(after ? running : -running);
   account.blocks.charge(after ? foreign : -foreign);
 }
 

@@ -36,8 +36,8 @@ test("members that a later version adds do not disturb", () => {
 });
 
 test("questions and answers are checked: counts are whole and not negative, names are bounded", () => {
-  expect(askOf("recall", { account: "team", term: 1 })).toEqual({ account: "team", term: 1 });
-  expect(askOf("recall", { account: "x".repeat(300), term: 1 })).toBeUndefined();
+  expect(askOf("recall", { account: "team", term: 1, granted: 0 })).toEqual({ account: "team", term: 1, granted: 0 });
+  expect(askOf("recall", { account: "x".repeat(300), term: 1, granted: 0 })).toBeUndefined();
   expect(askOf("borrow", { account: "team", term: 1, need: -1, n: 0, returned: 0, charged: 0 })).toBeUndefined();
   expect(askOf("hold", { account: "team", term: 1, members: "a" })).toBeUndefined();
   expect(answerOf("borrow", { term: 1, granted: 1.5 })).toBeUndefined();

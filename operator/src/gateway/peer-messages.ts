@@ -42,8 +42,8 @@ const REQUESTS = {
     ask: z.object({ account: text, term: epoch, need: count, ...position.shape }),
     answer: z.object({ term: epoch, granted: count }),
   },
-  /** By an account's owner: give back what you do not use. */
-  recall: { ask: z.object({ account: text, term: epoch }), answer: position },
+  /** By an account's owner, which has lent so much in all: give back what you do not use. */
+  recall: { ask: z.object({ account: text, term: epoch, granted: count }), answer: position },
 } as const;
 
 export type RequestType = keyof typeof REQUESTS;

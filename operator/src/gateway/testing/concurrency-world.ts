@@ -321,7 +321,14 @@ export class ConcurrencyWorld {
   #noticed(about: string, change: { came?: string; left?: string; lost?: string }): void {
     for (const node of this.nodes.values()) {
       if (node.name === about || node.dead) continue;
-      this.time.setTimeout(() => !node.dead && node.see(change), this.#random() * this.weather.noticeMs);
+      this.time.setTimeout(() => {
+        if (node.dead) return;
+        // Who was gone before it was noticed is never seen; who was leaving by then is seen as such.
+        const came = change.came === undefined ? undefined : this.nodes.get(change.came);
+        if (came?.dead) return;
+        if (came?.leaving) node.linked.add(came.name);
+        else node.see(change);
+      }, this.#random() * this.weather.noticeMs);
     }
   }
 
