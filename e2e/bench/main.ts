@@ -1,19 +1,24 @@
 /**
  * Measures Kappa beside its peers on the running cluster, inside its network, and writes what it found to `e2e/bench/results`.
  *
- *     node scripts/bench.ts [--quick] [--only ROW]      rows: P1, P2, P3, P4, P7, P8
+ *     node scripts/bench.ts [--quick] [--only ROW]      rows: P1, P2 (with P3), P4, P7, P8
  *
  * `--quick` takes minutes and compares the ratios with those of the last full run (`limits.json`).
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { describeFailure } from "../cluster/failure.ts";
 import { readIfThere, writeWhole } from "../cluster/files.ts";
 import { Progress } from "../cluster/progress.ts";
 import { Limits, limitsFrom, regressions } from "./limits.ts";
 import { observeMachine } from "./machine.ts";
 import { percentilePlot } from "./plot.ts";
 import { type Findings, report, rowsTable, type Series } from "./report.ts";
+import { bursts } from "./rows/burst.ts";
+import { cold } from "./rows/cold.ts";
+import { memory } from "./rows/memory.ts";
+import { quiet } from "./rows/quiet.ts";
 import { warm } from "./rows/warm.ts";
 import { type Site, withSite } from "./site.ts";
 import { FULL, QUICK, type Size } from "./sizes.ts";
@@ -23,7 +28,13 @@ const folder = fileURLToPath(new URL(".", import.meta.url));
 
 type Part = (site: Site, size: Size, note: (line: string) => void) => Promise<Findings>;
 
-const PARTS: readonly { row: string; what: string; run: Part }[] = [{ row: "P1", what: "warm invocations", run: warm }];
+const PARTS: readonly { row: string; what: string; run: Part }[] = [
+  { row: "P1", what: "warm invocations", run: warm },
+  { row: "P2", what: "cold starts, from the pool and (P3) without one", run: cold },
+  { row: "P4", what: "bursts of first requests", run: bursts },
+  { row: "P7", what: "requests to the API server", run: quiet },
+  { row: "P8", what: "memory", run: memory },
+];
 
 /** Runs the bench. Resolves to what is much worse than it was, each as a sentence; nothing for a full run. */
 export async function bench(options: { quick: boolean; only: string | undefined }): Promise<string[]> {

@@ -4,6 +4,7 @@ import { type Cluster, findCluster } from "../cluster/cluster.ts";
 import { waitFor } from "../cluster/run.ts";
 import { WORKER } from "../cluster/settings.ts";
 import { apply, kubectl, kubectlJson } from "../suites/support/cluster.ts";
+import { type Api, withApi } from "./api.ts";
 import { benchImage } from "./image.ts";
 import { Load } from "./load/client.ts";
 import type { Target } from "./load/messages.ts";
@@ -21,6 +22,7 @@ export interface Site {
   /** Of the bench's image. */
   image: string;
   load: Load;
+  api: Api;
   /** A Kubernetes token of the account's caller. */
   bearer: { token: string };
   /** An access key of the same. */
@@ -40,7 +42,7 @@ export async function withSite<T>(note: (line: string) => void, work: (site: Sit
     const token = (await kubectl("create", "token", CALLER, "-n", NAMESPACE, "--duration=6h")).trim();
     const load = new Load(NAMESPACE, "load");
     try {
-      return await work({ cluster, image, load, bearer: { token }, key, region: "us-east-1" });
+      return await withApi((api) => work({ cluster, image, load, api, bearer: { token }, key, region: "us-east-1" }));
     } finally {
       load.close();
     }
@@ -126,3 +128,6 @@ export function invocation(site: Site, gateway: string, functionName: string, cr
   if ("token" in credentials) return { ...request, headers: { ...headers, authorization: `Bearer ${credentials.token}` } };
   return { ...request, headers, sign: { region: site.region, ...credentials } };
 }
+
+/** Epoch milliseconds with fractions. All parts of the cluster are on this machine and have its clock. */
+export const epochMs = (): number => performance.timeOrigin + performance.now();

@@ -50,6 +50,8 @@ export const Outcome = z.object({
   latencies: z.array(z.number()),
   /** How many answers had which status; a request without an answer counts under its error's name. */
   statuses: z.record(z.string(), z.number()),
+  /** The end of the function's log that came with an answer (Lambda's header), decoded, where the request asked for it. */
+  logs: z.array(z.string()),
   /** The start of the first answer that was not 200. */
   firstProblem: z.string().exactOptional(),
 });

@@ -19,6 +19,7 @@ export class Tally {
   readonly #latencies: number[] = [];
   readonly #statuses: Record<string, number> = {};
   readonly #startedAt = epoch();
+  readonly #logs: string[] = [];
   #firstProblem: string | undefined;
 
   get answered(): number {
@@ -32,12 +33,17 @@ export class Tally {
     if (status !== 200) this.#firstProblem ??= problem;
   }
 
+  addLog(base64: string): void {
+    this.#logs.push(Buffer.from(base64, "base64").toString());
+  }
+
   outcome(): Outcome {
     return {
       startedAt: this.#startedAt,
       endedAt: epoch(),
       latencies: this.#latencies,
       statuses: this.#statuses,
+      logs: this.#logs,
       ...(this.#firstProblem === undefined ? {} : { firstProblem: this.#firstProblem }),
     };
   }
@@ -119,8 +125,10 @@ export function send(pool: Pool, request: Prepared, since: number, tally: Tally)
     let text = "";
     pool.dispatch(request as Dispatcher.DispatchOptions, {
       onRequestStart: () => {},
-      onResponseStart: (_controller, statusCode) => {
+      onResponseStart: (_controller, statusCode, headers) => {
         status = statusCode;
+        const log = headers["x-amz-log-result"];
+        if (typeof log === "string") tally.addLog(log);
       },
       onResponseData: (_controller, chunk) => {
         if (status !== 200 && text.length < QUOTED_CHARACTERS) text += chunk.toString("utf8");

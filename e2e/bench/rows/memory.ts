@@ -1,0 +1,66 @@
+/** P8: memory of the agents and of a gateway. */
+
+import { type Process, partOf, processes } from "../processes.ts";
+import type { Findings, Row } from "../report.ts";
+import { invocation, type Site } from "../site.ts";
+import type { Size } from "../sizes.ts";
+import { median } from "../statistics.ts";
+import { gateways, idleFunctions, makeFunctions, ownerOf, removeFunctions } from "../targets/kappa.ts";
+import { environments } from "../targets/pod-start.ts";
+
+const CALLS = 500;
+/** For what is garbage to be collected. */
+const SETTLE_MS = 15_000;
+
+/** Weighs the processes. */
+export async function memory(site: Site, size: Size, note: (line: string) => void): Promise<Findings> {
+  const all = await gateways();
+  const names = ["weighed-0", "weighed-1"];
+  await makeFunctions(await idleFunctions("nodejs24.x", names));
+  for (const name of names) {
+    const target = invocation(site, ownerOf(all, name).address, name);
+    await site.load.run({ do: "closed", target, clients: 1, milliseconds: 60_000, requests: CALLS });
+  }
+  await settle();
+  const ours = new Set((await environments(site.api)).map((pod) => pod.metadata.uid));
+  const agents = (await processes()).filter((process) => partOf(process) === "agent" && belongs(process, ours));
+  if (agents.length < names.length) throw new Error(`of ${names.length} agents ${agents.length} were found`);
+  const own = agents.map((agent) => agent.anonymousBytes);
+  note(`${agents.length} agents: ${own.map(megabytes).join(", ")}`);
+  const rows: Row[] = [
+    {
+      id: "P8a",
+      what: `agent, private memory, median of ${agents.length}`,
+      target: "≤ 20 MB",
+      measured: `${megabytes(median(own))}, at most ${megabytes(Math.max(...own))}`,
+      reached: median(own) <= 20 * MB,
+    },
+  ];
+  if (size.functions > 0) rows.push(await weighGateways(size.functions, note));
+  await removeFunctions();
+  return { rows, series: [] };
+}
+
+async function weighGateways(count: number, note: (line: string) => void): Promise<Row> {
+  const many = Array.from({ length: count }, (_, i) => `many-${i}`);
+  await makeFunctions(await idleFunctions("nodejs24.x", many));
+  note(`${count} functions are ready`);
+  await settle();
+  const found = (await processes()).filter((process) => partOf(process) === "gateway");
+  const resident = found.map((gateway) => gateway.residentBytes);
+  return {
+    id: "P8b",
+    what: `gateway with ${count} functions, resident memory, larger of ${found.length}`,
+    target: "≤ 150 MB",
+    measured: `${megabytes(Math.max(...resident))}, of it private ${megabytes(Math.max(...found.map((gateway) => gateway.anonymousBytes)))}`,
+    reached: Math.max(...resident) <= 150 * MB,
+  };
+}
+
+const MB = 1_000_000;
+const megabytes = (bytes: number): string => `${(bytes / MB).toFixed(1)} MB`;
+const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+
+/** Kubelets write a pod's UID into its cgroup's path, with hyphens or, under systemd, underscores. */
+const belongs = ({ cgroup }: Process, uids: ReadonlySet<string>): boolean =>
+  [...uids].some((uid) => cgroup.includes(uid) || cgroup.includes(uid.replaceAll("-", "_")));
