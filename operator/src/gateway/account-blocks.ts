@@ -47,7 +47,11 @@ export class AccountBlocks {
   #charged = 0;
   /** Executions that use what was lent in this term, and that other gateways count in the next. */
   #handedOver = 0;
+  /** Likewise of those that are charged. */
+  #chargedBefore = 0;
   #toldCharged = 0;
+  /** Who lent the block: terms of different ones may have the same number. */
+  #lender: string | undefined;
   /** Term of the account's owner's last question, as long as the gateways are the same. */
   #askedIn = 0;
   #epoch: number;
@@ -71,7 +75,7 @@ export class AccountBlocks {
 
   /** Whether nothing would be lost with it. */
   get isEmpty(): boolean {
-    return this.#used + this.#charged + this.#toldCharged + this.#block.held + this.#waiting.length + (this.#ledger?.lent ?? 0) === 0;
+    return this.#used + this.#beyond() + this.#toldCharged + this.#block.held + this.#waiting.length + (this.#ledger?.lent ?? 0) === 0;
   }
 
   /** What runs here, for tests and metrics. */
@@ -118,10 +122,12 @@ export class AccountBlocks {
    * Another gateway owns the function now and will charge these executions, or is about to see so. Until the account's owner, who
    * sees the same then, asks what is held here, they use what they used.
    */
-  handOver(executions: number): void {
+  handOver(running: number, charged: number): void {
     this.#turn();
-    this.#used -= executions;
-    this.#handedOver += executions;
+    this.#used -= running;
+    this.#charged -= charged;
+    this.#handedOver += running;
+    this.#chargedBefore += charged;
   }
 
   charge(change: number): void {
@@ -163,9 +169,10 @@ export class AccountBlocks {
     if (this.#owner() !== from) throw new Error("it does not own the account, as seen from here");
     if (this.#askedIn > term) throw new Error("it has asked again since");
     this.#askedIn = term;
+    this.#lender = from;
     this.#toldCharged = this.#charged;
     this.#unusedLeast = 0;
-    this.#handedOver = 0;
+    this.#forgetHandedOver();
     return this.#block.begin(term, this.#used, this.#charged);
   }
 
@@ -174,9 +181,10 @@ export class AccountBlocks {
     this.#turn();
     const ledger = this.#ledger;
     if (!ledger) throw new Error("the account is not owned here");
+    const before = ledger.termOf(from);
     await this.#hear();
     if (term === ledger.termOf(from)) ledger.told(from, term, position);
-    else await this.#hearOne(ledger, from);
+    else if (ledger.termOf(from) === before) await this.#hearOne(ledger, from);
     this.#serve();
     if (need > 0 && need > this.#free()) await this.#recall(from);
     this.#turn();
@@ -191,7 +199,7 @@ export class AccountBlocks {
   /** The account's owner wants back what is not used. */
   recall(from: string, { term, granted }: Ask<"recall">): Position {
     this.#turn();
-    if (this.#owner() !== from || term !== this.#block.term) throw new Error("it is not the term that is counted in here");
+    if (this.#lender !== from || term !== this.#block.term) throw new Error("it is not the term that is counted in here");
     // The answer that told of it may be lost.
     this.#block.grantedUpTo(term, granted);
     this.#block.giveBack(this.#used + this.#handedOver);
@@ -223,7 +231,13 @@ export class AccountBlocks {
     if (!this.#ledger) return;
     this.#toldCharged = 0;
     this.#open = (peers?.connected().length ?? 0) === 0;
-    if (this.#open) this.#handedOver = 0;
+    if (this.#open) this.#forgetHandedOver();
+  }
+
+  /** A new term: all that see the same count what they own. */
+  #forgetHandedOver(): void {
+    this.#handedOver = 0;
+    this.#chargedBefore = 0;
   }
 
   /** What this gateway may still take without asking. */
@@ -249,7 +263,7 @@ export class AccountBlocks {
 
   /** As one that borrows: what runs and was not lent. */
   #beyond(): number {
-    return this.#charged + Math.max(0, -this.#unused());
+    return this.#charged + this.#chargedBefore + Math.max(0, -this.#unused());
   }
 
   #count(change: number): void {
@@ -298,7 +312,7 @@ export class AccountBlocks {
     this.#hearing ??= Promise.all(peers.connected().map((name) => this.#hearOne(ledger, name))).then(() => {
       if (this.#ledger !== ledger) return;
       this.#open = true;
-      this.#handedOver = 0;
+      this.#forgetHandedOver();
       this.#block.begin(0, 0, 0);
       this.#serve();
     });
@@ -388,10 +402,10 @@ export class AccountBlocks {
     const owner = this.#owner();
     if (!peers || owner === undefined || peers.isSelf(owner)) return false;
     const charged = this.#beyond();
-    const ask = { account, term: this.#block.term, need, ...this.#block.position(charged) };
+    const ask = { account, term: this.#lender === owner ? this.#block.term : 0, need, ...this.#block.position(charged) };
     try {
       const { term, granted } = await peers.request(owner, "borrow", ask, BORROW_MS);
-      if (term !== this.#block.term || owner !== this.#owner()) return false;
+      if (term !== this.#block.term || owner !== this.#lender || owner !== this.#owner()) return false;
       this.#toldCharged = charged;
       this.#block.grantedUpTo(term, granted);
       return true;

@@ -123,7 +123,8 @@ export class AccountConcurrency {
 
   /** Executions of a function that its former owners, or nobody knows who, have begun and that may still run. */
   charge(key: string, foreign: number): void {
-    if (foreign === 0 && !this.#shares.has(key)) return;
+    // What it charged for a function that it no longer owns is handed over with the function.
+    if (!this.#owns(key) || (foreign === 0 && !this.#shares.has(key))) return;
     const share = this.#share(key);
     if (counts(share)) share.account.blocks.charge(foreign - share.foreign);
     share.foreign = foreign;
@@ -243,10 +244,14 @@ function change(share: Share, to: Partial<Pick<Share, "owned" | "reserved">>): v
   const before = counts(share);
   Object.assign(share, to);
   const after = counts(share);
-  if (before === after) return;
   const { running, foreign, account } = share;
-  if (before && to.owned === false) account.blocks.handOver(running);
-  else account.blocks.move(after ? running : -running);
+  if (to.owned === false) share.foreign = 0;
+  if (before === after) return;
+  if (to.owned === false) {
+    account.blocks.handOver(running, foreign);
+    return;
+  }
+  account.blocks.move(after ? running : -running);
   account.blocks.charge(after ? foreign : -foreign);
 }
 
