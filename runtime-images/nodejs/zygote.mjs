@@ -63,6 +63,8 @@ async function warmUp() {
   delete requireHere.cache[requireHere.resolve("./warm-up.cjs")];
   // Starts the threads that the native part waits on.
   await promises.stat(entry);
+  // What comes next is then no part of that.
+  await new Promise(setImmediate);
 }
 
 /** Returns once the environment is the function's. */
