@@ -88,6 +88,15 @@ describe("environments are started", () => {
     expect(t.removed).toHaveLength(3);
   });
 
+  test("again when many of a burst do not connect in time: together they are one failure", async () => {
+    const t = setup();
+    t.put();
+    const calls = Array.from({ length: 5 }, (_, i) => t.invoke(`${i}`));
+    await t.pass(20_500);
+    expect(t.created).toHaveLength(10);
+    expect(calls.map(({ outcome }) => outcome())).toEqual(Array(5).fill(undefined));
+  });
+
   test("elsewhere when a node has fallen silent", async () => {
     const t = setup();
     t.put();

@@ -1,17 +1,17 @@
 import type { Assignment, AwsCredentials } from "../api/environment-protocol.ts";
 import { functionArn } from "../domain/arns.ts";
 import { roleOf } from "../domain/effective.ts";
-import { KappaError, throttled } from "../domain/errors.ts";
+import { type KappaError, throttled } from "../domain/errors.ts";
 import type { FunctionMetrics, GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { Admission, type Concurrency } from "./admission.ts";
 import { assignmentFor } from "./assignments.ts";
 import type { Environment, EnvironmentHost, EnvironmentIdentity, StartFailure, Used } from "./environment.ts";
 import type { EnvironmentPhase } from "./environment-state.ts";
+import { tellFailedStart } from "./failed-starts.ts";
 import { type FunctionEntry, notFound, type Runnable, refusalOf, runnableOf, versionOf } from "./function-entry.ts";
 import type { Invocation } from "./invocation.ts";
 import { isProvisioned, Lane, type LaneDeps, type LaneHost } from "./lane.ts";
-import { failureBody, overused } from "./platform-errors.ts";
 import type { PoolTaker } from "./pool-taker.ts";
 import { Settling, type SettlingDeps } from "./settling.ts";
 import { Starter, type StarterDeps } from "./starter.ts";
@@ -273,40 +273,8 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   startFailed(environment: Environment, failure: StartFailure): void {
     const lane = this.#laneFor(environment);
     if (!lane) return;
-    this.#startFailed(lane, environment, failure);
+    tellFailedStart(environment, failure, { lane, host: this, deps: this.#deps, metrics: this.#metrics });
     lane.pump();
-  }
-
-  #startFailed(lane: Lane, environment: Environment, failure: StartFailure): void {
-    const { log, metrics } = this.#deps;
-    const where = { pod: environment.key, node: environment.nodeName, function: this.#entry.key, version: lane.version };
-    const memoryMb = environment.runnable?.effective.memorySize ?? 0;
-    switch (failure.why) {
-      case "overuse": {
-        metrics.environmentFailed("init");
-        const invocation = lane.nextWaiting();
-        if (!invocation) return;
-        this.release(invocation);
-        this.#metrics.finished({ durationMs: 0, billedMs: 0, memoryMb, functionError: true });
-        invocation.finish({ type: "functionError", body: failureBody(overused(invocation.requestId, failure.overuse)) });
-        return;
-      }
-      case "package": {
-        metrics.environmentFailed("package");
-        log.error({ ...where, errorType: failure.errorType, problem: failure.message }, "an environment could not unpack its package");
-        const invocation = lane.nextWaiting();
-        const code = failure.errorType === "InvalidZipFileException" ? "K107" : "K106";
-        if (invocation) this.refuse(invocation, new KappaError(code, failure.message));
-        return;
-      }
-      case "refused":
-        log.warn(where, "an agent refused its assignment because it already has one");
-        return;
-      default:
-        metrics.environmentFailed(failure.why === "timeout" ? "startTimeout" : "podFailed");
-        log.error({ ...where, why: failure.why, detail: failure.detail }, "an environment did not start");
-        lane.countFailure(new KappaError("K106", `No execution environment could be started: ${failure.detail}. Retry the request.`));
-    }
   }
 
   assignment(environment: Environment): Assignment | undefined {

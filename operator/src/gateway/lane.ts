@@ -49,6 +49,7 @@ export class Lane {
   /** Pods being asked for. */
   creating = 0;
   #failures = 0;
+  #failedAt = Number.NEGATIVE_INFINITY;
   #ignoreSuspectsUntil = 0;
 
   constructor(version: string, runnable: Runnable | undefined, host: LaneHost, deps: LaneDeps) {
@@ -221,8 +222,13 @@ export class Lane {
     return environment.connected || !this.#deps.suspects.has(environment.nodeName);
   }
 
-  /** A start came to nothing. */
-  countFailure(error: KappaError): void {
+  /**
+   * A start came to nothing.
+   * @param since monotonic milliseconds at which it was begun: those of one burst that fail together are one failure
+   */
+  countFailure(since: number, error: KappaError): void {
+    if (since < this.#failedAt) return;
+    this.#failedAt = this.#deps.clock.monotonic();
     this.#failures = this.#waiting.length === 0 ? 0 : this.#failures + 1;
     if (this.#failures < MAX_START_FAILURES) return;
     this.#failures = 0;
