@@ -88,7 +88,6 @@ export class AccountBlocks {
    * @throws KappaError K105
    */
   take(): undefined | Promise<void> {
-    this.#turn();
     if (this.#waiting.length === 0) {
       if (this.#room() > 0) {
         this.#count(1);
@@ -104,18 +103,16 @@ export class AccountBlocks {
 
   /** An execution has ended. */
   release(): void {
-    this.#turn();
     this.#count(-1);
     this.#serve();
   }
 
   /** Executions count here that did not before; or, with less than 0, no more, and what they use goes with them. */
   move(change: number): void {
-    this.#turn();
     this.#used += change;
     if (change < 0) this.#block.giveBack(this.#block.held + change);
     this.#unusedLeast = 0;
-    this.#serve();
+    if (change < 0) this.#serve();
   }
 
   /**
@@ -123,23 +120,31 @@ export class AccountBlocks {
    * sees the same then, asks what is held here, they use what they used.
    */
   handOver(running: number, charged: number): void {
-    this.#turn();
     this.#used -= running;
     this.#charged -= charged;
     this.#handedOver += running;
     this.#chargedBefore += charged;
   }
 
+  /** Executions of former owners of this gateway's functions begin to count here, or have ended. */
   charge(change: number): void {
-    this.#turn();
+    if (change === 0) return;
     this.#charged += change;
     if (change < 0) this.#serve();
     if (!this.#ledger) this.#report();
   }
 
-  /** The gateways changed. */
+  /** The gateways changed: what was lent counts in a new term, with this gateway in the role that it has there. */
+  turn(): void {
+    this.#epoch = this.#options.peers?.epoch ?? 0;
+    this.#askedIn = 0;
+    // Who owned the account held nothing of it, and keeps what it uses. It counts in the new term once its owner asked.
+    if (this.#ledger && this.#open) this.#block.begin(0, this.#used, 0);
+    this.#becomeOwnerOrNot();
+  }
+
+  /** After the gateways changed, and executions were moved and handed over: those that wait may go on. */
   turned(): void {
-    this.#turn();
     this.#pump();
     if (this.#used + this.#charged > 0) void this.#hear();
   }
@@ -152,7 +157,6 @@ export class AccountBlocks {
 
   /** Some seconds have passed: what was not used in them goes back. */
   tick(): void {
-    this.#turn();
     if (this.#ledger) return;
     const unused = Math.min(this.#unusedLeast, this.#unused());
     this.#unusedLeast = this.#unused();
@@ -165,7 +169,6 @@ export class AccountBlocks {
 
   /** Another gateway owns the account and asks what is held here. */
   hold(from: string, { term }: Ask<"hold">): Answer<"hold"> {
-    this.#turn();
     if (this.#owner() !== from) throw new Error("it does not own the account, as seen from here");
     if (this.#askedIn > term) throw new Error("it has asked again since");
     this.#askedIn = term;
@@ -178,7 +181,6 @@ export class AccountBlocks {
 
   /** Another gateway wants something of this account, or says where it stands. */
   async borrow(from: string, { term, need, ...position }: Ask<"borrow">): Promise<Answer<"borrow">> {
-    this.#turn();
     const ledger = this.#ledger;
     if (!ledger) throw new Error("the account is not owned here");
     const before = ledger.termOf(from);
@@ -187,7 +189,6 @@ export class AccountBlocks {
     else if (ledger.termOf(from) === before) await this.#hearOne(ledger, from);
     this.#serve();
     if (need > 0 && need > this.#free()) await this.#recall(from);
-    this.#turn();
     if (this.#ledger !== ledger) throw new Error("the gateways have changed");
     const current = ledger.termOf(from);
     if (current === undefined) throw new Error("it has not said what it holds");
@@ -198,7 +199,6 @@ export class AccountBlocks {
 
   /** The account's owner wants back what is not used. */
   recall(from: string, { term, granted }: Ask<"recall">): Position {
-    this.#turn();
     if (this.#lender !== from || term !== this.#block.term) throw new Error("it is not the term that is counted in here");
     // The answer that told of it may be lost.
     this.#block.grantedUpTo(term, granted);
@@ -209,17 +209,6 @@ export class AccountBlocks {
 
   #owner(): string | undefined {
     return this.#options.peers?.ownerOf(accountKey(this.#options.account));
-  }
-
-  /** Takes note of other gateways than before: what was lent counts in a new term, with this gateway in the role that it has there. */
-  #turn(): void {
-    const { peers } = this.#options;
-    if (!peers || peers.epoch === this.#epoch) return;
-    this.#epoch = peers.epoch;
-    this.#askedIn = 0;
-    // Who owned the account held nothing of it, and keeps what it uses. It counts in the new term once its owner asked.
-    if (this.#ledger && this.#open) this.#block.begin(0, this.#used, 0);
-    this.#becomeOwnerOrNot();
   }
 
   #becomeOwnerOrNot(): void {
@@ -368,13 +357,11 @@ export class AccountBlocks {
       const asked = this.#waiting.at(-1);
       const epoch = this.#epoch;
       const answered = await this.#tell(this.#waiting.length);
-      this.#turn();
       this.#serve();
       if (answered && asked && this.#epoch === epoch) {
         this.#refuseUpTo(asked);
       } else if (this.#epoch === epoch) {
         await new Promise<void>((resolve) => clock.setTimeout(resolve, AGAIN_MS));
-        this.#turn();
       }
       this.#refuseOverdue();
     }

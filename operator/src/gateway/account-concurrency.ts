@@ -86,6 +86,7 @@ export class AccountConcurrency {
 
   /** The gateways have changed, and dispatchers have charged what they found. */
   ownersChanged(): void {
+    for (const { blocks } of this.#accounts.values()) blocks.turn();
     for (const [key, share] of this.#shares) change(share, { owned: this.#owns(key) });
     for (const { blocks } of this.#accounts.values()) blocks.turned();
     for (const look of [...this.#looking]) look();
