@@ -1,35 +1,18 @@
-import { Block, Ledger, lend, type Position } from "../domain/concurrency.ts";
+import { Block, lend, type Position } from "../domain/concurrency.ts";
 import { KappaError, throttled } from "../domain/errors.ts";
-import type { Clock } from "../kube/clock.ts";
+import { Lending, type LendingOptions } from "./account-lending.ts";
 import type { Answer, Ask } from "./peer-messages.ts";
-import type { Peers } from "./peers.ts";
 
-/** A new owner waits so long at most for what the others hold. */
-const HEAR_MS = 2_000;
-/** One that does not answer is asked again meanwhile: its view of the gateways may be a moment behind, or the connection broke. */
-const HEAR_AGAIN_MS = 500;
 /** So long an answer about lending may take: it may come after the hearing and a recall. */
 const BORROW_MS = 3_000;
-const RECALL_MS = 500;
-/** After the others had nothing to give back they are not asked again for so long. */
-const RECALL_PAUSE_MS = 100;
 /** Pause before an owner that did not answer is asked again. */
 const AGAIN_MS = 100;
 /** A caller waits so long at most for an account's owner that does not answer; by then another one owns it. */
 const WAIT_MS = 10_000;
 
-/** What is needed of the other gateways. */
-export type LendingPeers = Pick<Peers, "epoch" | "alive" | "connected" | "ownerOf" | "isSelf" | "request">;
-
-export interface AccountBlocksOptions {
-  account: string;
-  clock: Clock;
-  /** Absent where this gateway is alone. */
-  peers: LendingPeers | undefined;
+export interface AccountBlocksOptions extends LendingOptions {
   /** What functions without a reservation may use, all gateways together. */
   limit(): number;
-  /** A number that no borrower of this gateway's has counted in. */
-  nextTerm(): number;
 }
 
 interface Waiter {
@@ -57,12 +40,7 @@ export class AccountBlocks {
   #epoch: number;
   readonly #block = new Block();
   /** Present while this gateway owns the account. */
-  #ledger: Ledger | undefined;
-  /** Whether all others have said what they hold. */
-  #open = false;
-  #hearing: Promise<void> | undefined;
-  #recalling: Promise<void> | undefined;
-  #nothingToRecallUntil = Number.NEGATIVE_INFINITY;
+  #lending: Lending | undefined;
   #asking = false;
   readonly #waiting: Waiter[] = [];
   #unusedLeast = 0;
@@ -70,12 +48,12 @@ export class AccountBlocks {
   constructor(options: AccountBlocksOptions) {
     this.#options = options;
     this.#epoch = options.peers?.epoch ?? 0;
-    this.#becomeOwnerOrNot();
+    this.#lendOrNot();
   }
 
   /** Whether nothing would be lost with it. */
   get isEmpty(): boolean {
-    return this.#used + this.#beyond() + this.#toldCharged + this.#block.held + this.#waiting.length + (this.#ledger?.lent ?? 0) === 0;
+    return this.#used + this.#beyond() + this.#toldCharged + this.#block.held + this.#waiting.length + (this.#lending?.lent ?? 0) === 0;
   }
 
   /** What runs here, for tests and metrics. */
@@ -93,7 +71,7 @@ export class AccountBlocks {
         this.#count(1);
         return undefined;
       }
-      if (this.#isLentOut()) throw throttled("ConcurrentInvocationLimitExceeded");
+      if (this.#lending?.isUsedUp) throw throttled("ConcurrentInvocationLimitExceeded");
     }
     return new Promise<void>((resolve, reject) => {
       this.#waiting.push({ since: this.#options.clock.monotonic(), resolve, reject });
@@ -131,7 +109,7 @@ export class AccountBlocks {
     if (change === 0) return;
     this.#charged += change;
     if (change < 0) this.#serve();
-    if (!this.#ledger) this.#report();
+    if (!this.#lending) this.#report();
   }
 
   /** The gateways changed: what was lent counts in a new term, with this gateway in the role that it has there. */
@@ -139,25 +117,26 @@ export class AccountBlocks {
     this.#epoch = this.#options.peers?.epoch ?? 0;
     this.#askedIn = 0;
     // Who owned the account held nothing of it, and keeps what it uses. It counts in the new term once its owner asked.
-    if (this.#ledger && this.#open) this.#block.begin(0, this.#used, 0);
-    this.#becomeOwnerOrNot();
+    if (this.#lending?.open) this.#block.begin(0, this.#used, 0);
+    this.#lending?.end();
+    this.#lendOrNot();
   }
 
   /** After the gateways changed, and executions were moved and handed over: those that wait may go on. */
   turned(): void {
     this.#pump();
-    if (this.#used + this.#charged > 0) void this.#hear();
+    if (this.#used + this.#charged > 0) void this.#lending?.hear();
   }
 
   /** A gateway is gone. */
   lost(name: string): void {
-    this.#ledger?.forget(name);
+    this.#lending?.forget(name);
     this.#serve();
   }
 
   /** Some seconds have passed: what was not used in them goes back. */
   tick(): void {
-    if (this.#ledger) return;
+    if (this.#lending) return;
     const unused = Math.min(this.#unusedLeast, this.#unused());
     this.#unusedLeast = this.#unused();
     if (unused > 0) {
@@ -181,20 +160,14 @@ export class AccountBlocks {
 
   /** Another gateway wants something of this account, or says where it stands. */
   async borrow(from: string, { term, need, ...position }: Ask<"borrow">): Promise<Answer<"borrow">> {
-    const ledger = this.#ledger;
-    if (!ledger) throw new Error("the account is not owned here");
-    const before = ledger.termOf(from);
-    await this.#hear();
-    if (term === ledger.termOf(from)) ledger.told(from, term, position);
-    else if (ledger.termOf(from) === before) await this.#hearOne(ledger, from);
+    const lending = this.#lending;
+    if (!lending) throw new Error("the account is not owned here");
+    await lending.told(from, term, position);
     this.#serve();
-    if (need > 0 && need > this.#free()) await this.#recall(from);
-    if (this.#ledger !== ledger) throw new Error("the gateways have changed");
-    const current = ledger.termOf(from);
-    if (current === undefined) throw new Error("it has not said what it holds");
+    if (need > 0 && need > this.#free()) await lending.recall(from);
     const { peers, limit } = this.#options;
     const more = lend({ free: this.#free(), need, limit: limit(), gateways: peers?.alive.length ?? 1 });
-    return { term: current, granted: ledger.grant(from, more) };
+    return lending.grant(from, more);
   }
 
   /** The account's owner wants back what is not used. */
@@ -211,16 +184,18 @@ export class AccountBlocks {
     return this.#options.peers?.ownerOf(accountKey(this.#options.account));
   }
 
-  #becomeOwnerOrNot(): void {
+  #lendOrNot(): void {
     const { peers } = this.#options;
     const owner = this.#owner();
-    this.#hearing = undefined;
-    this.#open = false;
-    this.#ledger = owner === undefined || peers?.isSelf(owner) ? new Ledger(this.#epoch) : undefined;
-    if (!this.#ledger) return;
+    this.#lending = undefined;
+    if (peers && owner !== undefined && !peers.isSelf(owner)) return;
+    this.#lending = new Lending(this.#options, () => {
+      this.#forgetHandedOver();
+      this.#block.begin(0, 0, 0);
+      this.#serve();
+    });
     this.#toldCharged = 0;
-    this.#open = (peers?.connected().length ?? 0) === 0;
-    if (this.#open) this.#forgetHandedOver();
+    if (this.#lending.open) this.#forgetHandedOver();
   }
 
   /** A new term: all that see the same count what they own. */
@@ -231,7 +206,7 @@ export class AccountBlocks {
 
   /** What this gateway may still take without asking. */
   #room(): number {
-    return this.#ledger && this.#open ? this.#free() : this.#unused();
+    return this.#lending?.open ? this.#free() : this.#unused();
   }
 
   /** As one that borrows: what may be used and is not; negative where more runs than was lent. */
@@ -241,13 +216,7 @@ export class AccountBlocks {
 
   /** As the owner: what nobody has. */
   #free(): number {
-    return this.#options.limit() - this.#used - this.#charged - (this.#ledger?.lent ?? 0);
-  }
-
-  /** As the owner: whether it is certain that there is no room. */
-  #isLentOut(): boolean {
-    if (!this.#ledger || !this.#open || this.#recalling) return false;
-    return this.#ledger.holders().length === 0 || this.#options.clock.monotonic() < this.#nothingToRecallUntil;
+    return this.#options.limit() - this.#used - this.#charged - (this.#lending?.lent ?? 0);
   }
 
   /** As one that borrows: what runs and was not lent. */
@@ -272,17 +241,17 @@ export class AccountBlocks {
   #pump(): void {
     this.#serve();
     if (this.#waiting.length === 0) return;
-    if (this.#ledger) void this.#lookForRoom(this.#ledger);
+    if (this.#lending) void this.#lookForRoom(this.#lending);
     else void this.#ask();
   }
 
-  async #lookForRoom(ledger: Ledger): Promise<void> {
-    await this.#hear();
+  async #lookForRoom(lending: Lending): Promise<void> {
+    await lending.hear();
     this.#serve();
     const asked = this.#waiting.at(-1);
-    if (!asked || this.#ledger !== ledger) return;
-    await this.#recall();
-    if (this.#ledger !== ledger) return;
+    if (!asked || lending.ended) return;
+    await lending.recall();
+    if (lending.ended) return;
     this.#serve();
     this.#refuseUpTo(asked);
   }
@@ -293,67 +262,12 @@ export class AccountBlocks {
     for (const { reject } of refused) reject(throttled("ConcurrentInvocationLimitExceeded"));
   }
 
-  /** As the owner: asks each what it holds, once in a term. */
-  #hear(): Promise<void> {
-    const { peers } = this.#options;
-    const ledger = this.#ledger;
-    if (!ledger || !peers || this.#open) return Promise.resolve();
-    this.#hearing ??= Promise.all(peers.connected().map((name) => this.#hearOne(ledger, name))).then(() => {
-      if (this.#ledger !== ledger) return;
-      this.#open = true;
-      this.#forgetHandedOver();
-      this.#block.begin(0, 0, 0);
-      this.#serve();
-    });
-    return this.#hearing;
-  }
-
-  async #hearOne(ledger: Ledger, name: string): Promise<void> {
-    const { peers, clock, account, nextTerm } = this.#options;
-    const until = clock.monotonic() + HEAR_MS;
-    while (peers && this.#ledger === ledger && peers.epoch === ledger.epoch && clock.monotonic() < until) {
-      const term = nextTerm();
-      const left = Math.min(HEAR_AGAIN_MS, until - clock.monotonic());
-      try {
-        const held = await peers.request(name, "hold", { account, term, members: [...peers.alive] }, left);
-        if (term > (ledger.termOf(name) ?? 0)) ledger.begin(name, term, held);
-        return;
-      } catch {
-        if (!peers.connected().includes(name)) return;
-        await new Promise<void>((resolve) => clock.setTimeout(resolve, AGAIN_MS));
-      }
-    }
-  }
-
-  /** As the owner: has the others give back what they do not use. */
-  #recall(except?: string): Promise<void> {
-    const { peers, clock, account } = this.#options;
-    const ledger = this.#ledger;
-    const holders = ledger?.holders().filter((name) => name !== except) ?? [];
-    if (!ledger || !peers || holders.length === 0) return Promise.resolve();
-    if (clock.monotonic() < this.#nothingToRecallUntil) return Promise.resolve();
-    const before = ledger.lent;
-    this.#recalling ??= Promise.all(
-      holders.map((name) => {
-        const { term, granted } = ledger.lentTo(name);
-        return peers.request(name, "recall", { account, term, granted }, RECALL_MS).then(
-          (position) => ledger.told(name, term, position),
-          () => undefined,
-        );
-      }),
-    ).then(() => {
-      this.#recalling = undefined;
-      if (ledger.lent >= before) this.#nothingToRecallUntil = clock.monotonic() + RECALL_PAUSE_MS;
-    });
-    return this.#recalling;
-  }
-
   /** As one that borrows: asks the owner for what is missing, for all that wait. */
   async #ask(): Promise<void> {
     const { clock } = this.#options;
     if (this.#asking) return;
     this.#asking = true;
-    while (this.#waiting.length > 0 && !this.#ledger) {
+    while (this.#waiting.length > 0 && !this.#lending) {
       const asked = this.#waiting.at(-1);
       const epoch = this.#epoch;
       const answered = await this.#tell(this.#waiting.length);
