@@ -32,6 +32,7 @@ public class About implements RequestHandler<Map<String, Object>, Map<String, Ob
     all.put("logger", LambdaRuntime.getLogger().getClass().getName());
     all.put("context class loader", Thread.currentThread().getContextClassLoader().getClass().getName());
     all.put("hooks", hooks());
+    all.put("accessor", accessor());
   }
 
   public Map<String, Object> handleRequest(Map<String, Object> event, Context context) {
@@ -83,6 +84,18 @@ public class About implements RequestHandler<Map<String, Object>, Map<String, Ob
     var field = Class.forName(type).getDeclaredField(name);
     field.setAccessible(true);
     return field.get(null);
+  }
+
+  /** Java makes a numbered class for a method that is called often by reflection. */
+  private static String accessor() throws Exception {
+    var method = About.class.getMethod("caller");
+    var caller = "";
+    for (int n = 0; n < 20; n++) caller = (String) method.invoke(null);
+    return caller;
+  }
+
+  public static String caller() {
+    return new Throwable().getStackTrace()[1].getClassName();
   }
 
   /** A hook that somebody had registered would be registered twice. */
@@ -229,6 +242,7 @@ test("what a function can observe is as in a fresh start", async () => {
   const assignment = { environment: { OWN: "välue\n=x", EMPTY: "", PATH: `${start.taskRoot}:/usr/bin:/bin` } };
   const fresh = (await answer("bootstrap", "About", {}, { assignment })) as Record<string, unknown>;
   const become = (await answer("zygote", "About", {}, { assignment })) as Record<string, unknown>;
+  expect(fresh.accessor).toMatch(/GeneratedMethodAccessor\d+$/);
   expect(fresh).toMatchObject({ environment: { OWN: expect.anything(), PWD: start.taskRoot }, training: [false, false] });
   for (const what of Object.keys(fresh)) expect(become[what], what).toEqual(fresh[what]);
   expect(Object.keys(become)).toEqual(Object.keys(fresh));

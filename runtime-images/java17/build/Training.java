@@ -19,6 +19,15 @@ public class Training {
     public List<String> list;
     public Map<String, Object> map;
     public Event nested;
+    private List<Event> events;
+
+    public List<Event> getEvents() {
+      return events;
+    }
+
+    public void setEvents(List<Event> events) {
+      this.events = events;
+    }
 
     public String getText() {
       return text;

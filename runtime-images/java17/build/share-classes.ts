@@ -22,7 +22,7 @@ const HANDLERS = ["Training$Untyped", "Training$Typed", "Training$Streamed"];
 const ZYGOTE = "dev.kappa.runtime.Zygote";
 const EVENT = { text: "ä", number: 1, fraction: 1.5, list: ["a"], map: { a: [1, null, 2.5, true] } };
 /** The second one fails. */
-const EVENTS = [{ ...EVENT, nested: EVENT }, { flag: true }].map((event) => JSON.stringify(event));
+const EVENTS = [{ ...EVENT, nested: EVENT, events: [EVENT] }, { flag: true }].map((event) => JSON.stringify(event));
 
 /** A run takes a second; one that hangs must not hold up the build. */
 const LIMIT_MS = 120_000;

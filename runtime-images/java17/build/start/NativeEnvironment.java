@@ -55,7 +55,7 @@ final class NativeEnvironment {
     if (text.indexOf('\0') >= 0) throw new IllegalArgumentException("a variable with a zero byte");
     var bytes = text.getBytes(UTF_8);
     long address = UNSAFE.allocateMemory(bytes.length + 1L);
-    for (int n = 0; n < bytes.length; n++) UNSAFE.putByte(address + n, bytes[n]);
+    UNSAFE.copyMemory(bytes, Unsafe.ARRAY_BYTE_BASE_OFFSET, null, address, bytes.length);
     UNSAFE.putByte(address + bytes.length, (byte) 0);
     return address;
   }
