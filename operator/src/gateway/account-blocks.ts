@@ -116,6 +116,8 @@ export class AccountBlocks {
   turn(): void {
     this.#epoch = this.#options.peers?.epoch ?? 0;
     this.#askedIn = 0;
+    // A lender that has not seen the change goes on in its term: it is to ask again, since functions were handed over.
+    this.#lender = undefined;
     // Who owned the account held nothing of it, and keeps what it uses. It counts in the new term once its owner asked.
     if (this.#lending?.open) this.#block.begin(0, this.#used, 0);
     this.#lending?.end();
@@ -143,7 +145,8 @@ export class AccountBlocks {
       this.#block.giveBack(this.#block.held - unused);
       this.#unusedLeast -= unused;
     }
-    if (unused > 0 || this.#beyond() !== this.#toldCharged) this.#report();
+    const news = unused > 0 || this.#beyond() !== this.#toldCharged;
+    if (news || (this.#lender === undefined && this.#block.held > 0)) this.#report();
   }
 
   /** Another gateway owns the account and asks what is held here. */
