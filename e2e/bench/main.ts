@@ -8,7 +8,6 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describeFailure } from "../cluster/failure.ts";
 import { readIfThere, writeWhole } from "../cluster/files.ts";
 import { Progress } from "../cluster/progress.ts";
 import { Limits, limitsFrom, regressions } from "./limits.ts";

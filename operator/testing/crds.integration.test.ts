@@ -203,8 +203,8 @@ describe("kubectl", () => {
 
   test.for([
     ["fn", "function", "NAME RUNTIME MEMORY STATE LAST UPDATE AGE"],
-    ["ver", "version", "NAME FUNCTION VERSION STATE PROVISIONED AGE"],
-    ["alias", "alias", "NAME FUNCTION ALIAS VERSION PROVISIONED AGE"],
+    ["ver", "version", "NAME FUNCTION VERSION STATE REASON PROVISIONED AGE"],
+    ["alias", "alias", "NAME FUNCTION ALIAS VERSION REASON PROVISIONED AGE"],
     ["esm", "eventsourcemapping", "NAME FUNCTION SOURCE ENABLED STATE AGE"],
     ["lv", "layerversion", "NAME LAYER VERSION SIZE RUNTIMES AGE"],
     ["vpc", "vpc", "NAME READY RANGES AGE"],

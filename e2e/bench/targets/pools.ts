@@ -1,12 +1,15 @@
 /** Kappa's pools, as the gateways' metrics show them. */
-import { waitFor } from "../../cluster/run.ts";
-import { type Gateway as Reached, withGateways } from "../../suites/support/gateways.ts";
 import type { Runtime } from "../../suites/runtimes/support/functions.ts";
+import { type Gateway as Reached, withGateways } from "../../suites/support/gateways.ts";
 
-/** A pod may have to be made several times over on a busy machine. */
+/** A pool may have to be made several times over on a busy machine. */
 const FULL_MS = 300_000;
+const LOOK_MS = 200;
 /** What a refill leaves to do: a kubelet reports, a scheduler notes. */
 const SETTLE_MS = 500;
+
+const STATES = ["target", "warm", "warming", "starting"] as const;
+type Counts = Record<(typeof STATES)[number], number>;
 
 export interface Pools {
   /** Waits until the pools of these runtimes have what they should have, all of it ready, and nothing starts. */
@@ -16,26 +19,64 @@ export interface Pools {
 }
 
 /** Gives the pools to `use`. */
-export const withPools = <T>(use: (pools: Pools) => Promise<T>): Promise<T> =>
-  withGateways((gateways) =>
-    use({
+export async function withPools<T>(use: (pools: Pools) => Promise<T>): Promise<T> {
+  const reach = new Reach();
+  try {
+    return await use({
       full: async (runtimes) => {
-        // A forwarded port is closed now and then.
-        const look = () => areFull(gateways, runtimes).catch(() => undefined);
-        await waitFor(`the pools of ${runtimes.join(", ")} are full`, FULL_MS, look, 200);
+        for (const end = Date.now() + FULL_MS; ; await new Promise((resolve) => setTimeout(resolve, LOOK_MS))) {
+          const counts = await reach.ask((gateways) => Promise.all(runtimes.map((runtime) => countsOf(gateways, runtime))));
+          if (counts?.every(isFull)) break;
+          if (Date.now() > end) throw new Error(`the pools of ${runtimes.join(", ")} are not full: ${JSON.stringify(counts)}`);
+        }
         await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
       },
-      misses: () => total(gateways, "kappa_pool_misses_total"),
-    }),
-  );
-
-async function areFull(gateways: readonly Reached[], runtimes: readonly Runtime[]): Promise<true | undefined> {
-  for (const runtime of runtimes) {
-    const count = (state: string) => total(gateways, "kappa_pool_environments", `runtime="${runtime}"`, `state="${state}"`);
-    const [target, warm, starting, warming] = [await count("target"), await count("warm"), await count("starting"), await count("warming")];
-    if (target === 0 || warm < target || starting + warming > 0) return undefined;
+      misses: async () => (await reach.ask((gateways) => total(gateways, "kappa_pool_misses_total"))) ?? Number.NaN,
+    });
+  } finally {
+    reach.close();
   }
-  return true;
+}
+
+/** The gateways by forwarded ports, which are opened again when they were closed: a gateway may be replaced meanwhile. */
+class Reach {
+  #open: Promise<readonly Reached[]> | undefined;
+  #close = (): void => {};
+
+  /** What the gateways answer; undefined when they could not be reached this time. */
+  async ask<T>(question: (gateways: readonly Reached[]) => Promise<T>): Promise<T | undefined> {
+    this.#open ??= this.#reach();
+    try {
+      return await question(await this.#open);
+    } catch {
+      this.close();
+      return undefined;
+    }
+  }
+
+  close(): void {
+    this.#open = undefined;
+    this.#close();
+  }
+
+  #reach(): Promise<readonly Reached[]> {
+    return new Promise((resolve, reject) => {
+      const hold = (gateways: readonly Reached[]) =>
+        new Promise<void>((close) => {
+          this.#close = close;
+          resolve(gateways);
+        });
+      withGateways(hold).catch(reject);
+    });
+  }
+}
+
+const isFull = ({ target, warm, warming, starting }: Counts): boolean => target > 0 && warm >= target && warming + starting === 0;
+
+async function countsOf(gateways: readonly Reached[], runtime: Runtime): Promise<Counts> {
+  const counts: Counts = { target: 0, warm: 0, warming: 0, starting: 0 };
+  for (const state of STATES) counts[state] = await total(gateways, "kappa_pool_environments", `runtime="${runtime}"`, `state="${state}"`);
+  return counts;
 }
 
 async function total(gateways: readonly Reached[], metric: string, ...labels: string[]): Promise<number> {

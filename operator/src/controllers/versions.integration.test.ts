@@ -336,5 +336,11 @@ test("a restarted controller writes nothing about versions and aliases that are 
   const before = cluster().writes().length;
   await cluster().restart();
   await cluster().quiet(1500);
-  expect(cluster().writes().slice(before)).toEqual([]);
+  // Events of what was done before may still be on their way.
+  expect(
+    cluster()
+      .writes()
+      .slice(before)
+      .filter(({ resource }) => resource !== "events"),
+  ).toEqual([]);
 });

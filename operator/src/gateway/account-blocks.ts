@@ -320,6 +320,6 @@ export class AccountBlocks {
 }
 
 /** Key by which the owner of an account's concurrency is found. */
-export function accountKey(account: string): string {
+function accountKey(account: string): string {
   return `account/${account}`;
 }

@@ -6,7 +6,7 @@ import type { PeerHandler } from "../peer-calls.ts";
 import { type Answer, type Ask, answerOf, askOf, type RequestType } from "../peer-messages.ts";
 
 /** Numbers that look random and are the same for the same seed. */
-export function randomOf(seed: number): () => number {
+function randomOf(seed: number): () => number {
   let state = seed;
   // mulberry32
   return () => {
@@ -27,7 +27,7 @@ interface Due {
 }
 
 /** Time that passes as it is told to, and what is to happen in it. */
-export class ManualTime implements Clock {
+class ManualTime implements Clock {
   #now = 0;
   #last = 0;
   readonly #due: Due[] = [];
