@@ -13,6 +13,7 @@ afterEach(async () => {
 test("every documented metric is exposed, with the documented labels", async () => {
   const gateway = createGatewayMetrics();
   gateway.observe({ environments: () => ({ starting: 1, idle: 2, busy: 3, retiring: 4 }), peers: () => 1, agents: () => 2 });
+  gateway.pools.observe(() => [{ runtime: "nodejs24.x", state: "warm", count: 3 }]);
   const controller = createControllerMetrics();
   controller.observeFunctions(() => ({ Active: 2 }));
   for (const [reference, registry] of [

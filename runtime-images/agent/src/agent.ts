@@ -18,6 +18,7 @@ import { Gateways } from "./gateways/gateways.ts";
 import { LARGE_EVENT_BYTES, STATE_CHANGE_DELAY_MS } from "./limits.ts";
 import { describeError, type Log } from "./log.ts";
 import { placePackage } from "./package/place.ts";
+import { rehearse } from "./rehearsal.ts";
 import { RoleTokenFiles } from "./role-token.ts";
 import type { Settings } from "./settings.ts";
 import { checkAssignment, checkCredit, checkInvoke, checkRoleToken, checkShutdown } from "./validate.ts";
@@ -41,8 +42,8 @@ export class Agent {
   /** Gateways that wait for the outcome of the assignment. */
   readonly #assigners = new Set<Connection>();
   #outcome: AssignOutcome | undefined;
-  /** The state that the gateways were last told of. */
-  #toldState: AgentState = "unassigned";
+  /** The state that all gateways were last told of. */
+  #toldState: AgentState | undefined;
   #stateTimer: NodeJS.Timeout | undefined;
   /** The gateway whose frame changed the state last: it knows from the answer, which a late `stateChange` would contradict. */
   #cause: Connection | undefined;
@@ -83,6 +84,15 @@ export class Agent {
     await this.#environment.listen(this.#options.settings.runtimeApiPort);
     this.#onCount(0);
     this.#gateways.start();
+    if (this.#options.settings.pooled) await this.#rehearse();
+  }
+
+  async #rehearse(): Promise<void> {
+    try {
+      await rehearse(this.#options.settings.tmp);
+    } catch (error) {
+      this.#options.log.warn("the rehearsal failed; the first start of a function takes longer", { error: describeError(error) });
+    }
   }
 
   /** Finishes the running event, then ends. */

@@ -33,6 +33,9 @@ export const SPAWN_RETRY = { attempts: 50, pauseMs: 100 } as const;
 /** Starts of a zygote that ends by itself, and the pause between them. */
 export const ZYGOTE_RETRY = { starts: 3, pauseMs: 1_000 } as const;
 
+/** How often a pooled agent takes the way of an assignment and an event with made-up ones: the third time is no faster than the second. */
+export const REHEARSALS = 2;
+
 /** How long what a runtime had already sent before it exited may take to arrive on loopback. */
 export const SETTLE_MS = 250;
 

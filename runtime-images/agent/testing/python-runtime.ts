@@ -14,11 +14,19 @@ export async function pythonRuntime(): Promise<string> {
   const client = await installClient();
   const folder = await mkdtemp(join(tmpdir(), "kappa-python-"));
   await symlink(client, join(folder, "python"));
-  const bootstrap = await readFile(new URL("bootstrap", SOURCE), "utf8");
-  const python = (await run("sh", ["-c", "command -v /usr/bin/python3.11 || command -v python3.11"])).stdout.trim();
-  await writeFile(join(folder, "bootstrap"), bootstrap.replace(/^#!.*/, `#!${python}`));
-  await chmod(join(folder, "bootstrap"), 0o755);
+  await program(folder, "bootstrap", await readFile(new URL("bootstrap", SOURCE), "utf8"));
   return folder;
+}
+
+/** Adds the barest zygote to such a folder. */
+export async function addPythonZygote(folder: string): Promise<void> {
+  await program(folder, "zygote", `#!\n${await readFile(new URL("zygote.py", import.meta.url), "utf8")}`);
+}
+
+async function program(folder: string, name: string, source: string): Promise<void> {
+  const python = (await run("sh", ["-c", "command -v /usr/bin/python3.11 || command -v python3.11"])).stdout.trim();
+  await writeFile(join(folder, name), source.replace(/^#!.*/, `#!${python}`));
+  await chmod(join(folder, name), 0o755);
 }
 
 async function installClient(): Promise<string> {
