@@ -61,8 +61,9 @@ export function takeTicket(message: Buffer): Buffer | undefined {
   const end = message.indexOf(QUOTE, start);
   const inPlace = message.subarray(start, end);
   if (end <= start || inPlace.length > MAX_BYTES || inPlace.includes(BACKSLASH)) throw new FrameError('welcome: "ticket" is not valid');
-  // Its own memory, not that which small buffers share.
-  const ticket = Buffer.alloc(inPlace.length);
+  // Memory of its own: small buffers share theirs, and V8 keeps arrays of up to 64 bytes in its heap, where it moves them and leaves
+  // copies (build argument v8_typed_array_max_size_in_heap).
+  const ticket = Buffer.from(new ArrayBuffer(inPlace.length));
   inPlace.copy(ticket);
   inPlace.fill(BLANK);
   return ticket;
