@@ -40,6 +40,38 @@ describe("environments are started", () => {
     expect(t.created).toHaveLength(3);
   });
 
+  test("not for callers whom a running one serves sooner; for them as well, together, when it does not", async () => {
+    const t = setup();
+    t.put();
+    t.invoke("first");
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.answer({ durationMs: 2 });
+    for (const id of ["a", "b", "c"]) t.invoke(id);
+    await t.pass(99);
+    expect(t.created).toHaveLength(1);
+    await t.pass(1);
+    expect(t.created).toHaveLength(2);
+  });
+
+  test("few when the code changes under load, as many as its events need", async () => {
+    const t = setup();
+    t.put();
+    t.invoke("first");
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.answer({ durationMs: 19 });
+    agent.state = "assigned";
+    t.put("f", { revision: "2" });
+    for (let i = 0; i < 20; i++) t.invoke(`${i}`);
+    await t.pass(1_000);
+    expect(t.created.slice(1).map(({ identity }) => identity.assignmentId)).toEqual(Array(4).fill(assignedTo("2")));
+    const next = await t.connect(1);
+    next.assigned();
+    for (let i = 0; i < 20; i++) next.answer({ durationMs: 19 });
+    expect([...t.outcomes.values()].filter(({ type }) => type === "result")).toHaveLength(21);
+  });
+
   test("and given the most recently used first, so that the others can grow old", async () => {
     const t = setup();
     t.put();

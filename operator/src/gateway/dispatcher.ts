@@ -260,6 +260,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
       this.#deps.metrics.environmentFailed("connectionLost");
       return;
     }
+    this.#laneOf.get(environment)?.ran(used.durationMs);
     this.#metrics.finished({
       durationMs: used.durationMs,
       billedMs: used.billedMs,

@@ -3,6 +3,7 @@ import type { Clock } from "../kube/clock.ts";
 import type { Environment } from "./environment.ts";
 import type { Runnable } from "./function-entry.ts";
 import type { Invocation } from "./invocation.ts";
+import { PATIENCE_MS, RunTimes } from "./patience.ts";
 import type { SuspectNodes } from "./suspect-nodes.ts";
 
 /** So many failed starts in a row, and the callers that wait hear of it. */
@@ -51,6 +52,8 @@ export class Lane {
   #failures = 0;
   #failedAt = Number.NEGATIVE_INFINITY;
   #ignoreSuspectsUntil = 0;
+  readonly #runTimes = new RunTimes();
+  #isPatient = false;
 
   constructor(version: string, runnable: Runnable | undefined, host: LaneHost, deps: LaneDeps) {
     this.version = version;
@@ -207,6 +210,27 @@ export class Lane {
 
   refuseWaiting(error: KappaError): void {
     for (const invocation of this.takeWaiting()) this.#host.refuse(invocation, error);
+  }
+
+  /** An event took so long, milliseconds. */
+  ran(durationMs: number): void {
+    this.#runTimes.add(durationMs);
+  }
+
+  /** Whether those who wait are served by what runs or is on its way sooner than by pods that were made now. Asked again in a moment. */
+  servesSoon(now: number): boolean {
+    let serving = this.expected(now);
+    for (const environment of this.#environments)
+      if (environment.phase === "busy" && now - environment.since < PATIENCE_MS && !this.isStale(environment)) serving++;
+    if (!this.#runTimes.areServedSoon(this.#waiting.length, serving)) return false;
+    if (!this.#isPatient) this.#deps.clock.setTimeout(() => this.#lookAgain(), PATIENCE_MS);
+    this.#isPatient = true;
+    return true;
+  }
+
+  #lookAgain(): void {
+    this.#isPatient = false;
+    this.pump();
   }
 
   /** Environments on their way: single flight per needed slot. */

@@ -67,11 +67,13 @@ export class Starter {
   /** See {@link LaneHost.start}. */
   start(lane: Lane, runnable: Runnable): boolean {
     const now = this.#deps.clock.monotonic();
-    if (!this.#fitsLimit(lane, now)) {
+    const servesSoon = lane.servesSoon(now);
+    if (!this.#fitsLimit(lane, now, servesSoon)) {
       this.#starved = true;
       return false;
     }
     if (this.#scaleOut.waitMs(now) > 0) {
+      if (servesSoon) return false;
       this.#host.throttleNewest(lane);
       return true;
     }
@@ -80,7 +82,7 @@ export class Starter {
       this.#host.adopt(pooled, lane);
       pooled.become(this.#host, runnable, now);
     } else {
-      if (now < this.#createNotBefore || this.#creating >= MAX_CREATING) return false;
+      if (servesSoon || now < this.#createNotBefore || this.#creating >= MAX_CREATING) return false;
       void this.#create(lane, runnable);
     }
     this.#scaleOut.take(now);
@@ -98,12 +100,13 @@ export class Starter {
    * Never more environments than events may run at once, whatever versions they are of: one that no caller needs makes place. Those of
    * provisioned concurrency are there anyway.
    */
-  #fitsLimit(wanting: Lane, now: number): boolean {
+  #fitsLimit(wanting: Lane, now: number, servesSoon: boolean): boolean {
     const { reservedConcurrentExecutions: limit } = this.#host.entry;
     if (limit === undefined) return true;
     let alive = this.#creating;
     for (const lane of this.#host.lanes) for (const environment of lane.environments) if (isAlive(environment)) alive++;
     if (alive < limit) return true;
+    if (servesSoon) return false;
     const spare = this.#spare(wanting, now);
     spare?.apply({ type: "retire", reason: "idle" });
     return spare !== undefined;

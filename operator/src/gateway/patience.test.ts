@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { PATIENCE_MS, RunTimes } from "./patience.ts";
+
+test("nothing is expected of a function that has not run", () => {
+  expect(new RunTimes().areServedSoon(1, 10)).toBe(false);
+});
+
+test("as many are served as events fit into the time, by each environment", () => {
+  const times = new RunTimes();
+  times.add(9);
+  expect([times.areServedSoon(PATIENCE_MS / 10, 1), times.areServedSoon(PATIENCE_MS / 10 + 1, 1)]).toEqual([true, false]);
+  expect([times.areServedSoon(PATIENCE_MS / 5, 2), times.areServedSoon(1, 0)]).toEqual([true, false]);
+});
+
+test("what counts is how long events take lately", () => {
+  const times = new RunTimes();
+  times.add(10_000);
+  for (let i = 0; i < 40; i++) times.add(10);
+  expect(times.areServedSoon(4, 1)).toBe(true);
+  for (let i = 0; i < 3; i++) times.add(10_000);
+  expect(times.areServedSoon(1, 1)).toBe(false);
+});

@@ -1,0 +1,25 @@
+/**
+ * When a pod is not worth its start: a function whose events are short is served sooner by an environment that it has. Without this a
+ * change of a function's code under load would make a pod for each caller of that moment, of which all but a few were never used again.
+ */
+
+/** A pod takes several times as long (DESIGN.md §10, P3). */
+export const PATIENCE_MS = 100;
+/** Of the latest event in the mean: what a function did twenty events ago no longer matters. */
+const WEIGHT = 0.2;
+/** From one event's answer to the next event's start, milliseconds, at most on a busy node. */
+const TURN_MS = 1;
+
+/** How long the events of a function's version take lately. */
+export class RunTimes {
+  #meanMs: number | undefined;
+
+  add(durationMs: number): void {
+    this.#meanMs = this.#meanMs === undefined ? durationMs : this.#meanMs + WEIGHT * (durationMs - this.#meanMs);
+  }
+
+  /** Whether so many environments serve so many callers within {@link PATIENCE_MS}. False while nothing is known. */
+  areServedSoon(callers: number, environments: number): boolean {
+    return this.#meanMs !== undefined && environments > 0 && callers * (this.#meanMs + TURN_MS) <= environments * PATIENCE_MS;
+  }
+}
