@@ -1,6 +1,8 @@
 import { defineConfig } from "vitest/config";
 
-/** Three sizes of test, one project each; `make test` runs them in this order. */
+const EXHAUSTION = "runtime-images/agent/exhaustion.integration.test.ts";
+
+/** Three sizes of test; `make test` runs them in this order. */
 export default defineConfig({
   test: {
     reporters: ["default"],
@@ -10,16 +12,30 @@ export default defineConfig({
           name: "unit",
           include: ["{operator,runtime-images,scripts,e2e}/**/*.test.ts"],
           exclude: ["**/*.integration.test.ts", "**/*.e2e.test.ts", "**/node_modules/**"],
+          sequence: { groupOrder: 0 },
         },
       },
       {
         test: {
           name: "integration",
           include: ["{operator,runtime-images}/**/*.integration.test.ts"],
+          exclude: [EXHAUSTION, "**/node_modules/**"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          // Two cores: real servers side by side would only slow each other down.
+          // Tests with real servers wait more than they compute.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          // Code that takes all it can get: nothing else runs beside it.
+          name: "integration-exhaustion",
+          include: [EXHAUSTION],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -29,6 +45,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 600_000,
           fileParallelism: false,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

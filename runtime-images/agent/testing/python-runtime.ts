@@ -18,9 +18,9 @@ export async function pythonRuntime(): Promise<string> {
   return folder;
 }
 
-/** Adds the barest zygote to such a folder. */
-export async function addPythonZygote(folder: string): Promise<void> {
-  await program(folder, "zygote", `#!\n${await readFile(new URL("zygote.py", import.meta.url), "utf8")}`);
+/** Adds the barest zygote to such a folder. @param first statements that it runs before anything else */
+export async function addPythonZygote(folder: string, first = ""): Promise<void> {
+  await program(folder, "zygote", `#!\n${first}\n${await readFile(new URL("zygote.py", import.meta.url), "utf8")}`);
 }
 
 async function program(folder: string, name: string, source: string): Promise<void> {
