@@ -97,7 +97,7 @@ export interface Pod {
     phase: string;
     podIP?: string;
     conditions?: { type: string; status: string }[];
-    containerStatuses?: { containerID?: string; ready: boolean; restartCount: number }[];
+    containerStatuses?: { containerID?: string; ready: boolean; restartCount: number; resources?: { limits?: Record<string, string> } }[];
   };
 }
 
@@ -110,6 +110,21 @@ export const environmentPods = async (functionName: string, namespace = "default
   (await pods(namespace, "kappa.dev/component=environment")).filter(
     ({ metadata }) => metadata.annotations?.["kappa.dev/function"] === functionName,
   );
+
+/**
+ * The living pods of a function that has answered: the API server shows a moment later that they are its own, that they run, and the size to
+ * which one from a pool shrinks.
+ * @param limit of their memory, as Kubernetes writes it, where it is waited for
+ */
+export const settledPods = (functionName: string, limit?: string): Promise<Pod[]> =>
+  eventually(`the pods of ${functionName} are as they stay`, async () => {
+    const found = (await environmentPods(functionName)).filter(
+      ({ metadata, status }) => !metadata.deletionTimestamp && status.phase !== "Failed" && status.phase !== "Succeeded",
+    );
+    const isSettled = ({ status }: Pod) =>
+      status.phase === "Running" && (limit === undefined || status.containerStatuses?.[0]?.resources?.limits?.memory === limit);
+    return found.length > 0 && found.every(isSettled) ? found : undefined;
+  });
 
 /** Kills the first process of a pod's container with SIGKILL, as a crash of the node's kernel would not even warn it. */
 export async function killPod(pod: Pod): Promise<void> {

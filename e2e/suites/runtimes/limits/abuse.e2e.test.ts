@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { execOnNode } from "../../../cluster/index.ts";
-import { applyAndWait, deleteFunctions, environmentPods, eventually, FULL, type Pod, pythonFunction } from "../../support/cluster.ts";
+import { applyAndWait, deleteFunctions, eventually, FULL, type Pod, pythonFunction, settledPods } from "../../support/cluster.ts";
 import { type Answer, invoke, lambdaClient } from "../../support/lambda.ts";
 import { besideNeighbour, NEIGHBOUR_SOURCE } from "./neighbour.ts";
 
@@ -36,11 +36,10 @@ function expectTimeout(answer: Answer): void {
   expect(answer.log).toMatch(/^REPORT .*\tStatus: timeout$/m);
 }
 
-async function running(functionName: string): Promise<Pod> {
-  const [pod] = (await environmentPods(functionName)).filter(
-    ({ metadata, status }) => status.phase === "Running" && !metadata.deletionTimestamp,
-  );
-  if (pod === undefined) throw new Error(`${functionName} has no running environment`);
+async function onlyPod(functionName: string): Promise<Pod> {
+  const [pod, ...others] = await settledPods(functionName);
+  expect(others).toEqual([]);
+  if (pod === undefined) throw new Error(`${functionName} has no pod`);
   return pod;
 }
 
@@ -70,7 +69,7 @@ test("a function opens 1,024 files, is refused more with EMFILE, and can go on",
 
 test("a function that fills /tmp loses its environment, gets an answer, and leaves the disk as it was", async () => {
   await invoke(client, filler, {});
-  const pod = await running(filler);
+  const pod = await onlyPod(filler);
   const megabytes = FULL ? 10_240 : 768;
   const outcome = await besideNeighbour(neighbour, () =>
     invoke(client, filler, { kind: "fill_tmp", megabytes }).then(
@@ -82,7 +81,10 @@ test("a function that fills /tmp loses its environment, gets an answer, and leav
   expect(["Unhandled", "ServiceException"]).toContain(outcome);
   const next = await invoke(client, filler, { kind: "tmp_entries" });
   expect(next).toMatchObject({ functionError: undefined, payload: [] });
-  expect((await running(filler)).metadata.uid).not.toBe(pod.metadata.uid);
+  await eventually("another environment is the only one", async () => {
+    const living = (await settledPods(filler)).map(({ metadata }) => metadata.uid);
+    return living.length === 1 && living[0] !== pod.metadata.uid ? true : undefined;
+  });
   const volume = `/var/lib/kubelet/pods/${pod.metadata.uid}/volumes/kubernetes.io~empty-dir/tmp`;
   await eventually("the node has its disk back", async () => {
     const { exitCode } = await execOnNode(pod.spec.nodeName ?? "", ["test", "-e", volume]);
@@ -131,7 +133,7 @@ test.each(["print_endlessly", "print_without_line_ends"])(
   "endless output (%s) ends with the time-out; the log has a rate, and the agent its size",
   async (kind) => {
     await works();
-    const pod = await running(name);
+    const pod = await onlyPod(name);
     const agent = await agentOnNode(pod);
     const memory: number[] = [];
     let over = false;
@@ -156,6 +158,6 @@ test.each(["print_endlessly", "print_without_line_ends"])(
     expect(memory.length).toBeGreaterThan(2);
     expect(Math.max(...memory), `the agent's own memory over time, MiB: ${memory.map(Math.round)}`).toBeLessThan(AGENT_ALLOWANCE);
     await works();
-    expect((await running(name)).metadata.uid).toBe(pod.metadata.uid);
+    expect((await onlyPod(name)).metadata.uid).toBe(pod.metadata.uid);
   },
 );

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { applyAndWait, clusterEnv, deleteFunctions, environmentPods, kubectl, root } from "../../support/cluster.ts";
+import { applyAndWait, clusterEnv, deleteFunctions, kubectl, root, settledPods } from "../../support/cluster.ts";
 import { invoke, lambdaClient } from "../../support/lambda.ts";
 import { differences, rowsOf } from "./environment-table.ts";
 import { factsIn, INTROSPECTED, introspectingFunction, placeholders } from "./introspected.ts";
@@ -16,9 +16,10 @@ afterAll(() => deleteFunctions(...INTROSPECTED.map(nameOf)));
 
 test.each(INTROSPECTED)("%s: variables, process, limits, files, network and context are as documented", async (runtime) => {
   const name = nameOf(runtime);
+  await invoke(client, name, {});
+  const [pod] = await settledPods(name, "576Mi");
   const { payload, functionError } = await invoke(client, name, {});
   expect(functionError, JSON.stringify(payload)).toBeUndefined();
-  const [pod] = await environmentPods(name);
   const account = await kubectl("get", "namespace", "default", "-o", "jsonpath={.metadata.annotations.kappa\\.dev/account-id}");
   const known = placeholders(runtime, { name, region: clusterEnv().AWS_REGION ?? "", account, pod: pod?.metadata.name ?? "" });
   expect(differences(rows, runtime, factsIn(payload), known)).toEqual([]);

@@ -1,7 +1,7 @@
 /** A function that uses more memory than it has ends as on Lambda, whatever died of it, and the next invocation works. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { applyAndWait, deleteFunctions, environmentPods, eventually, pythonFunction } from "../../support/cluster.ts";
+import { applyAndWait, deleteFunctions, eventually, pythonFunction, settledPods } from "../../support/cluster.ts";
 import { type Answer, invoke, lambdaClient } from "../../support/lambda.ts";
 import { besideNeighbour, NEIGHBOUR_SOURCE } from "./neighbour.ts";
 
@@ -27,8 +27,7 @@ afterAll(() => deleteFunctions(name, together, neighbour));
 
 const abuse = (kind: string, of = name): Promise<Answer> => invoke(client, of, { kind }, { LogType: "Tail" });
 const works = async (of = name): Promise<void> => expect((await invoke(client, of, { n: 1 })).payload).toBe(1);
-const environments = async (of = name): Promise<string[]> =>
-  (await environmentPods(of)).filter(({ status }) => status.phase === "Running").map(({ metadata }) => metadata.uid);
+const environments = async (of = name): Promise<string[]> => (await settledPods(of)).map(({ metadata }) => metadata.uid);
 
 function expectOutOfMemory(answer: Answer): void {
   expect(answer).toMatchObject({ status: 200, functionError: "Unhandled", payload: { errorType: "Runtime.OutOfMemory" } });

@@ -1,6 +1,6 @@
 /** A function beside the one that misbehaves, and the nodes under both: what must not notice anything. */
 import { expect } from "vitest";
-import { environmentPods, eventually, kubectlJson, type Pod } from "../../support/cluster.ts";
+import { environmentPods, kubectlJson, type Pod, settledPods } from "../../support/cluster.ts";
 import { invoke, lambdaClient } from "../../support/lambda.ts";
 
 /** A handler that costs nothing, so that what is measured is how long it waits. */
@@ -39,11 +39,7 @@ export async function besideNeighbour<T>(neighbour: string, abuse: () => Promise
   };
   await call(0);
   times.length = 0;
-  // The API server shows a pod's beginning a moment after it has answered.
-  const pods = await eventually("all of the neighbour's pods run", async () => {
-    const found = await environmentPods(neighbour);
-    return found.every(({ status }) => status.phase === "Running") ? identities(found) : undefined;
-  });
+  const pods = identities(await settledPods(neighbour));
   const nodes = await conditions();
   for (let n = 1; n <= BASELINE_CALLS; n++) await call(n);
   const before = latencies(times.splice(0));
