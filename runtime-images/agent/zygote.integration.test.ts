@@ -1,5 +1,6 @@
 /** Pooled pods: what was started before the function is known becomes the function, and nothing of that shows. */
-import { chmod, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Assignment, FrameType } from "../../operator/src/api/environment-protocol.ts";
@@ -190,6 +191,31 @@ def handler(event, context):
     expect(result).toMatchObject({ errorType: "Runtime.OutOfMemory", functionError: "Unhandled", maxMemoryMb: 128, reusable: true });
     expect(json).toMatchObject({ errorType: "Runtime.OutOfMemory", errorMessage: expect.stringContaining("signal: killed") });
     expect((await link.invoke({ bytes: 10 })).json).toBe(1);
+  });
+
+  test("a child that uses more than there is dies alone, as the kernel would have it", async () => {
+    const { link } = await warm();
+    await become(
+      link,
+      `import subprocess, sys
+def handler(event, context):
+    return subprocess.run([sys.executable, "-c", "import time; kept = bytearray(400_000_000); time.sleep(5)"]).returncode
+`,
+    );
+    expect((await link.invoke(null)).json).toBe(-9);
+  });
+
+  test("that has shrunk is left to the kernel", async () => {
+    const cgroup = await mkdtemp(join(tmpdir(), "kappa-cgroup-"));
+    try {
+      await writeFile(join(cgroup, "memory.max"), "2000000000\n");
+      const { link } = await warm({ env: { KAPPA_CGROUP_ROOT: cgroup } });
+      await become(link, MEMORY);
+      await writeFile(join(cgroup, "memory.max"), "200000000\n");
+      expect((await link.invoke({ bytes: 400_000_000 })).json).toBe(1);
+    } finally {
+      await rm(cgroup, { recursive: true });
+    }
   });
 
   test("using too much while it starts does too", async () => {

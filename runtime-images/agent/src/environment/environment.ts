@@ -109,7 +109,11 @@ export class Environment {
     this.#log = options.functionLog;
     this.#records = new PlatformRecords("Text", options.now);
     this.#freezer = new Freezer(options.processes, () => this.#log.catchUp());
-    this.#memory = new MemoryWatch({ processes: options.processes, onOverrun: () => this.#onOverrun() });
+    this.#memory = new MemoryWatch({
+      processes: options.processes,
+      cgroupRoot: options.cgroupRoot,
+      onOverrun: (pid) => this.#onOverrun(pid),
+    });
     const events: Events = new Events({
       log: this.#log,
       now: options.now,
@@ -370,11 +374,12 @@ export class Environment {
   }
 
   /** As the kernel does in a container of the function's own size. */
-  #onOverrun(): void {
+  #onOverrun(pid: number): void {
     if (this.#process === undefined) return;
-    this.#options.onNote("the function uses more memory than it has; its processes are killed", {
+    this.#options.onNote("the function uses more memory than it has; its largest process is killed", {
       memorySizeMb: this.#assignment?.memorySize,
     });
+    if (pid !== this.#process.pid) return void this.#options.processes.kill(pid);
     this.#process.overran();
     this.#freezer.kill();
   }

@@ -1,18 +1,22 @@
 /** What an environment's memory is looked at for: the report of each event and, where the cgroup allows more, the function's limit. */
 import { MEMORY_GUARD_MS, MEMORY_SAMPLE_MS, START_SAMPLE_MS } from "../limits.ts";
-import { type MemoryMeter, privateBytes, toMib } from "./memory.ts";
+import { containerLimit, largest, type MemoryMeter, privateBytes, toMib } from "./memory.ts";
 import type { Processes } from "./processes.ts";
 
 export interface MemoryWatchOptions {
   processes: Processes;
-  /** Called when the function's processes use more than the limit that was set. */
-  onOverrun: () => void;
+  /** Where the container's cgroup is mounted. */
+  cgroupRoot: string;
+  /** Called when the function's processes use more than the limit that was set. @param pid the one to end, as the kernel would */
+  onOverrun: (pid: number) => void;
 }
 
 export class MemoryWatch {
   readonly #options: MemoryWatchOptions;
   #maxBytes = 0;
   #limitBytes = Number.POSITIVE_INFINITY;
+  /** What the container had when the limit was set: once it has less, the kernel keeps to the limit. */
+  #containerBytes = 0;
   /** Of the runtime that runs. */
   #meter: () => MemoryMeter | undefined = () => undefined;
   #sampler: NodeJS.Timeout | undefined;
@@ -25,6 +29,7 @@ export class MemoryWatch {
   /** From here on the function's processes together must not use more: their container may. */
   enforce(limitBytes: number): void {
     this.#limitBytes = limitBytes;
+    this.#containerBytes = containerLimit(this.#options.cgroupRoot);
   }
 
   /** A runtime starts. It may end at any time, and its peak with it. */
@@ -71,6 +76,15 @@ export class MemoryWatch {
   }
 
   #check(): void {
-    if (privateBytes(this.#options.processes.list(), this.#limitBytes) > this.#limitBytes) this.#options.onOverrun();
+    const { processes, cgroupRoot, onOverrun } = this.#options;
+    if (containerLimit(cgroupRoot) < this.#containerBytes) {
+      this.#limitBytes = Number.POSITIVE_INFINITY;
+      clearInterval(this.#guard);
+      return;
+    }
+    const pids = processes.list();
+    if (privateBytes(pids, this.#limitBytes) <= this.#limitBytes) return;
+    const pid = largest(pids);
+    if (pid !== undefined) onOverrun(pid);
   }
 }

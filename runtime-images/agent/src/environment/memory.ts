@@ -87,6 +87,24 @@ export function privateBytes(pids: readonly number[], enough: number): number {
   return pids.reduce((all, pid, index) => all + (fieldsOf(pid, "smaps_rollup", EXACT) ?? rough[index] ?? 0), 0);
 }
 
+/** The process that has most of its own: the one that the kernel would end. */
+export function largest(pids: readonly number[]): number | undefined {
+  const sizes = pids.map((pid) => fieldsOf(pid, "status", ROUGH) ?? 0);
+  return pids[sizes.indexOf(Math.max(...sizes))];
+}
+
+/** What a container may use, bytes, from either version of cgroups; infinite where neither says. */
+export function containerLimit(cgroupRoot: string): number {
+  for (const file of ["memory.max", "memory/memory.limit_in_bytes"]) {
+    try {
+      return Number(/^\d+/.exec(readFileSync(`${cgroupRoot}/${file}`, "latin1"))?.[0] ?? Number.POSITIVE_INFINITY);
+    } catch {
+      // The other version.
+    }
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
 /** proc_pid_status(5) */
 const ROUGH = /^Rss(?:Anon|Shmem):\s+(\d+) kB$/gm;
 /** proc_pid_smaps(5): shares of pages by how many processes have them. */

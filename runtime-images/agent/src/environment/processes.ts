@@ -7,6 +7,8 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 export interface Processes {
   /** Sends a signal to all of them. That there are none is no error. */
   signal(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void;
+  /** Ends one of them. */
+  kill(pid: number): void;
   /** Their ids. */
   list(): number[];
 }
@@ -37,6 +39,7 @@ const namespaceProcesses: Processes = {
   signal(signal) {
     send(-1, signal);
   },
+  kill: (pid) => send(pid, "SIGKILL"),
   list() {
     return processIds().filter((pid) => pid !== 1 && pid !== process.pid);
   },
@@ -57,6 +60,7 @@ function descendants(root: number): Processes {
         }
       }
     },
+    kill: (pid) => send(pid, "SIGKILL"),
     list: () => descendantsOf(root),
   };
 }

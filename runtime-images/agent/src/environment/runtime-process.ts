@@ -26,6 +26,8 @@ const TRANSIENT: readonly unknown[] = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"];
 
 export class RuntimeProcess {
   memory: MemoryMeter | undefined;
+  /** Absent until it was started. */
+  pid: number | undefined;
   readonly #options: RuntimeProcessOptions;
   readonly #killsBefore: number;
   #overran = false;
@@ -70,6 +72,7 @@ export class RuntimeProcess {
 
   #watch({ child, pid }: RunningProcess): void {
     const { cgroupRoot, onExit } = this.#options;
+    this.pid = pid;
     this.memory = new MemoryMeter(pid);
     child.once("exit", (code, signal) => {
       this.memory?.close();
