@@ -1,13 +1,12 @@
 /** P4: many first requests to one function at the same moment. */
 import { readFile } from "node:fs/promises";
 import { filesCode, lambdaFunction } from "../../suites/runtimes/support/functions.ts";
-import type { Outcome } from "../load/messages.ts";
 import { type Findings, milliseconds, type Row, type Series } from "../report.ts";
 import { invocation, NAMESPACE, type Site } from "../site.ts";
 import type { Size } from "../sizes.ts";
 import { summarise } from "../statistics.ts";
 import { gateways, makeFunctions, ownerOf, removeFunctions } from "../targets/kappa.ts";
-import { environments, isOf } from "../targets/pod-start.ts";
+import { watched } from "../targets/pod-start.ts";
 import { withPools } from "../targets/pools.ts";
 
 /** Environments that are made too late would be seen by then. */
@@ -24,9 +23,13 @@ export async function bursts(site: Site, size: Size, note: (line: string) => voi
     const object = lambdaFunction(name, "python3.11", "index.handler", code, { memorySize: 128, timeout: 60 });
     await makeFunctions([{ ...object, metadata: { name, namespace: NAMESPACE } }]);
     await withPools((pools) => pools.full(["python3.11"]));
-    const { outcome, made } = await watched(site, name, () =>
-      site.load.run({ do: "burst", target: invocation(site, ownerOf(all, name).address, name), requests }),
-    );
+    const { result: outcome, seen } = await watched(site.api, name, LOOK_MS, async () => {
+      const target = invocation(site, ownerOf(all, name).address, name);
+      const outcome = await site.load.run({ do: "burst", target, requests });
+      await new Promise((resolve) => setTimeout(resolve, WATCHED_MS));
+      return outcome;
+    });
+    const made = seen.uids.size;
     const errors = requests - (outcome.statuses[200] ?? 0);
     const surplus = Math.max(0, made - requests);
     const took = outcome.latencies.map((microseconds) => microseconds / 1000);
@@ -43,25 +46,4 @@ export async function bursts(site: Site, size: Size, note: (line: string) => voi
     await removeFunctions();
   }
   return { rows, series };
-}
-
-/** Counts the function's environments while `burst` runs and for a while after it. */
-async function watched(site: Site, functionName: string, burst: () => Promise<Outcome>): Promise<{ outcome: Outcome; made: number }> {
-  const seen = new Set<string>();
-  let end = Number.POSITIVE_INFINITY;
-  const look = async () => {
-    while (Date.now() < end) {
-      for (const pod of await environments(site.api)) if (isOf(pod, functionName)) seen.add(pod.metadata.uid);
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    }
-  };
-  const looking = look();
-  try {
-    const outcome = await burst();
-    end = Date.now() + WATCHED_MS;
-    await looking;
-    return { outcome, made: seen.size };
-  } finally {
-    end = 0;
-  }
 }

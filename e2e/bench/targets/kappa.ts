@@ -6,7 +6,9 @@ import { lambdaFunction, type Runtime } from "../../suites/runtimes/support/func
 import { javaPackage } from "../../suites/runtimes/support/packages.ts";
 import { zipOf } from "../../suites/runtimes/support/zip.ts";
 import { apply, kubectl, pods } from "../../suites/support/cluster.ts";
-import { NAMESPACE, NODE } from "../site.ts";
+import { answered } from "../load/client.ts";
+import type { Target } from "../load/messages.ts";
+import { NAMESPACE, NODE, type Site } from "../site.ts";
 
 export interface Gateway {
   name: string;
@@ -75,6 +77,19 @@ const BATCH = 100;
 export async function makeFunctions(functions: readonly object[]): Promise<void> {
   for (let from = 0; from < functions.length; from += BATCH) await apply(...functions.slice(from, from + BATCH));
   await kubectl("wait", "--for=condition=Ready", "--timeout=600s", "-n", NAMESPACE, "functions", "--all");
+}
+
+/** Milliseconds for which an event keeps its environment, so that none can take the place of two. */
+const BUSY_MS = 500;
+/** After so many events a gateway has forgotten that one of them was long, and makes no environment for callers who wait. */
+const SHORT_EVENTS = 50;
+
+/** Has a function so many environments, all of them free, and a gateway that knows its events to be short. */
+export async function startEnvironments({ load }: Site, target: Target, count: number): Promise<void> {
+  const busy = { ...target, body: JSON.stringify({ pauseMs: BUSY_MS }) };
+  answered(await load.run({ do: "burst", target: busy, requests: count }), `${count} first events`);
+  const short = await load.run({ do: "closed", target, clients: 1, milliseconds: 60_000, requests: SHORT_EVENTS });
+  answered(short, "short events after them");
 }
 
 /** Deletes all functions of the bench's account, with their environments. */

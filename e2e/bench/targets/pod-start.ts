@@ -27,6 +27,37 @@ export const environments = async (api: Api): Promise<EnvironmentPod[]> => (awai
 export const isOf = ({ metadata }: EnvironmentPod, functionName: string): boolean =>
   metadata.ownerReferences?.some(({ kind, name }) => kind === "Function" && name === functionName) === true;
 
+/** A function's environments that were seen while something ran. */
+export interface Seen {
+  uids: Set<string>;
+  /** How many there were, look by look; those that end are not counted. */
+  counts: number[];
+}
+
+/** Looks at a function's environments every so often while `work` runs. */
+export async function watched<T>(
+  api: Api,
+  functionName: string,
+  everyMs: number,
+  work: () => Promise<T>,
+): Promise<{ result: T; seen: Seen }> {
+  const seen: Seen = { uids: new Set(), counts: [] };
+  let isOver = false;
+  const look = async () => {
+    while (!isOver) {
+      const found = (await environments(api)).filter((pod) => isOf(pod, functionName));
+      for (const pod of found) seen.uids.add(pod.metadata.uid);
+      seen.counts.push(found.filter(({ metadata }) => metadata.deletionTimestamp === undefined).length);
+      await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
+  };
+  const working = work().finally(() => {
+    isOver = true;
+  });
+  const [result] = await Promise.all([working, look()]);
+  return { result, seen };
+}
+
 /**
  * How long Kubernetes takes from accepting a pod until its process runs, by that process' own clock. The pod is like `model` in
  * everything but what it runs and what it is to Kappa.
