@@ -1,21 +1,24 @@
 /**
  * Measures Kappa beside its peers on the running cluster, inside its network, and writes what it found to `e2e/bench/results`.
  *
- *     node scripts/bench.ts [--quick] [--only ROW]      rows: P1, P2 (with P3), P4, P7, P8
+ *     [PEERS=knative] node scripts/bench.ts [--quick] [--only ROW]      rows: P1, P2 (with P3), P4, P7, P8, Knative
  *
  * `--quick` takes minutes and compares the ratios with those of the last full run (`limits.json`).
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ClusterError } from "../cluster/failure.ts";
 import { readIfThere, writeWhole } from "../cluster/files.ts";
 import { Progress } from "../cluster/progress.ts";
 import { Limits, limitsFrom, regressions } from "./limits.ts";
 import { observeMachine } from "./machine.ts";
+import type { Peer } from "./peers.ts";
 import { percentilePlot } from "./plot.ts";
 import { type Findings, report, rowsTable, type Series } from "./report.ts";
 import { bursts } from "./rows/burst.ts";
 import { cold } from "./rows/cold.ts";
+import { knative } from "./rows/knative.ts";
 import { memory } from "./rows/memory.ts";
 import { quiet } from "./rows/quiet.ts";
 import { warm } from "./rows/warm.ts";
@@ -35,11 +38,21 @@ const PARTS: readonly { row: string; what: string; run: Part }[] = [
   { row: "P8", what: "memory", run: memory },
 ];
 
+/** Rows beside peers that have to be asked for. */
+const BESIDE: Readonly<Record<Peer, (typeof PARTS)[number]>> = {
+  knative: { row: "Knative", what: "P1, P2 and P3 beside Knative Serving", run: knative },
+};
+
 /** Runs the bench. Resolves to what is much worse than it was, each as a sentence; nothing for a full run. */
-export async function bench(options: { quick: boolean; only: string | undefined }): Promise<string[]> {
+export async function bench(options: { quick: boolean; only: string | undefined; peers: readonly Peer[] }): Promise<string[]> {
   const size = options.quick ? QUICK : FULL;
-  const parts = PARTS.filter(({ row }) => options.only === undefined || row === options.only);
-  if (parts.length === 0) throw new Error(`there is no row ${options.only}: name one of ${PARTS.map(({ row }) => row).join(", ")}`);
+  const known = [...PARTS, ...options.peers.map((peer) => BESIDE[peer])];
+  const parts = known.filter(({ row }) => options.only === undefined || row === options.only);
+  if (parts.length === 0)
+    throw new ClusterError(
+      `the bench has no row ${options.only}`,
+      `name one of ${known.map(({ row }) => row).join(", ")}; Knative is there with PEERS=knative`,
+    );
   const machine = observeMachine();
   const progress = new Progress(parts.length);
   const found: Findings[] = [];

@@ -100,7 +100,7 @@ export function pod(name: string, image: string, args: readonly string[], more: 
 const PROGRAM: readonly string[] = ["/kappa/node", "/bench/program.mjs"];
 
 /** The same for a pod that something else makes. */
-export function podSpec(name: string, image: string, args: readonly string[], more: object = {}, command = PROGRAM): object {
+export function podSpec(name: string, image: string, args: readonly string[], more: object = {}, command = PROGRAM) {
   return {
     nodeSelector: { "kubernetes.io/hostname": NODE },
     automountServiceAccountToken: false,

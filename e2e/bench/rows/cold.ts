@@ -24,7 +24,7 @@ type Measured = keyof typeof TARGETS;
 const RUNTIMES = Object.keys(TARGETS) as Measured[];
 
 /** Of the cold starts that a pool does not help: more memory than its environments have. */
-const TOO_LARGE = { memorySize: 3008 };
+export const TOO_LARGE = { memorySize: 3008 };
 
 /** One first invocation. */
 export interface ColdStart {
@@ -135,7 +135,7 @@ async function withoutPool(
 const last = (values: readonly number[]): string => (values.at(-1) ?? Number.NaN).toFixed(0);
 
 /** What was ended is still taken down for a while. */
-const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2_000));
+export const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2_000));
 
 async function podOf(site: Site, functionName: string): Promise<EnvironmentPod> {
   const found = (await environments(site.api)).find((pod) => isOf(pod, functionName));
