@@ -7,7 +7,16 @@ import type { Size } from "../sizes.ts";
 import { median, medianDifference, ratios } from "../statistics.ts";
 import { bareServer } from "../targets/bare.ts";
 import { emulator } from "../targets/emulator.ts";
-import { gateways, idleFunctions, makeFunctions, nameOwnedNearby, ownerOf, removeFunctions, startEnvironments } from "../targets/kappa.ts";
+import {
+  gateways,
+  idleFunctions,
+  makeFunctions,
+  nameOwnedNearby,
+  ownerOf,
+  removeFunctions,
+  startEnvironments,
+  WITHOUT_POOL,
+} from "../targets/kappa.ts";
 import { watched } from "../targets/pod-start.ts";
 import { inTurn, type Measured, oneClient } from "./rounds.ts";
 import { warmStages } from "./warm-stages.ts";
@@ -26,10 +35,11 @@ const p99 = ({ rounds }: Measured): number[] => rounds.map((round) => round.p99)
 /** Measures the rows of P1. */
 export async function warm(site: Site, size: Size, note: (line: string) => void): Promise<Findings> {
   const all = await gateways();
-  const [name, small] = [nameOwnedNearby(all, "warm"), nameOwnedNearby(all, "small")];
+  const [name, small, shared] = [nameOwnedNearby(all, "warm"), nameOwnedNearby(all, "small"), nameOwnedNearby(all, "shared")];
   await makeFunctions([
     ...(await idleFunctions("nodejs24.x", [name])),
     ...(await idleFunctions("nodejs24.x", [small], { memorySize: 128 })),
+    ...(await idleFunctions("nodejs24.x", [shared], WITHOUT_POOL)),
   ]);
   const owner = ownerOf(all, name);
   const other = all.find((gateway) => gateway !== owner) ?? owner;
@@ -67,15 +77,17 @@ export async function warm(site: Site, size: Size, note: (line: string) => void)
   );
   note(`${CLIENTS} clients of the bare server and of ${AT_ONCE} environments, and ${AT_ONCE} clients of both`);
   const closedLoop = (target: Target, clients: number): Command => ({ do: "closed", target, clients, milliseconds: size.roundMs });
-  const { result: many, seen } = await watched(site.api, name, LOOK_MS, () =>
+  const few = at(owner, shared);
+  await startEnvironments(site, few, AT_ONCE);
+  const { result: many, seen } = await watched(site.api, shared, LOOK_MS, () =>
     inTurn(
       site,
       size.rounds,
       {
         bare: closedLoop(bare, CLIENTS),
-        owner: closedLoop(kappa, CLIENTS),
+        owner: closedLoop(few, CLIENTS),
         bareAtOnce: closedLoop(bare, AT_ONCE),
-        ownerAtOnce: closedLoop(kappa, AT_ONCE),
+        ownerAtOnce: closedLoop(few, AT_ONCE),
       },
       note,
     ),

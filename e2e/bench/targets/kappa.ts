@@ -79,6 +79,9 @@ export async function makeFunctions(functions: readonly object[]): Promise<void>
   await kubectl("wait", "--for=condition=Ready", "--timeout=600s", "-n", NAMESPACE, "functions", "--all");
 }
 
+/** No pool has environments for it, where its gateway would take one for every caller that waits. */
+export const WITHOUT_POOL = { ephemeralStorage: { size: 1024 } };
+
 /** Milliseconds for which an event keeps its environment, so that none can take the place of two. */
 const BUSY_MS = 500;
 /** After so many events a gateway has forgotten that one of them was long, and makes no environment for callers who wait. */
