@@ -8,13 +8,17 @@
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 interface Tally {
   passed: number;
   failed: number;
   skipped: number;
+  /** What failed, by name and first line of its message: said again at the end, where a reader of a long log looks. */
+  failures: string[];
 }
+
+const nothing: Tally = { passed: 0, failed: 0, skipped: 0, failures: [] };
 
 interface Stage {
   name: string;
@@ -33,17 +37,22 @@ function run(command: string, args: string[]): Promise<number> {
   });
 }
 
-const sum = (a: Tally, b: Tally): Tally => ({ passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped });
+const sum = (a: Tally, b: Tally): Tally => ({
+  passed: a.passed + b.passed,
+  failed: a.failed + b.failed,
+  skipped: a.skipped + b.skipped,
+  failures: [...a.failures, ...b.failures],
+});
+
+const failure = (what: string): Tally => ({ ...nothing, failed: 1, failures: [what] });
 
 /** A command that passes or fails as one. */
 async function check(command: string, args: string[]): Promise<Tally> {
-  const ok = (await run(command, args)) === 0;
-  if (!ok) console.error(`failed: ${command} ${args.join(" ")}`);
-  return { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+  return (await run(command, args)) === 0 ? { ...nothing, passed: 1 } : failure([command, ...args].join(" "));
 }
 
 async function inTurn(checks: readonly (readonly [string, string[]])[]): Promise<Tally> {
-  let total: Tally = { passed: 0, failed: 0, skipped: 0 };
+  let total = nothing;
   for (const [command, args] of checks) total = sum(total, await check(command, args));
   return total;
 }
@@ -53,7 +62,23 @@ interface VitestReport {
   numFailedTests: number;
   numPendingTests: number;
   numTodoTests: number;
-  testResults: { name: string; status: string; assertionResults: { fullName: string; status: string; duration?: number | null }[] }[];
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { fullName: string; status: string; duration?: number | null; failureMessages?: string[] | null }[];
+  }[];
+}
+
+const firstLine = (text: string) => text.split("\n", 1)[0] ?? "";
+
+function failuresOf({ testResults }: VitestReport): string[] {
+  return testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const file = relative(root, name);
+    const failed = assertionResults.filter((r) => r.status === "failed");
+    if (status === "failed" && assertionResults.length === 0) return [`${file}: ${firstLine(message)}`];
+    return failed.map((r) => `${file} > ${r.fullName}: ${firstLine(r.failureMessages?.[0] ?? "")}`);
+  });
 }
 
 /** A full-size run is evidence for an issue: what ran, how it ended, on which commit and machine. It is committed. */
@@ -97,16 +122,17 @@ async function vitest(project: string, suite?: string): Promise<Tally> {
   try {
     report = JSON.parse(readFileSync(file, "utf8"));
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
+    return failure(`vitest --project ${project} wrote no report`);
   }
   if (suite !== undefined && process.env.SIZE === "full") writeEvidence(suite, report);
-  const unloadable = report.testResults.filter((r) => r.status === "failed" && r.assertionResults.length === 0).length;
-  const failed = report.numFailedTests + unloadable;
+  const failures = failuresOf(report);
+  // vitest also fails on what happens outside any test, such as an unhandled rejection.
+  if (status !== 0 && failures.length === 0) failures.push(`vitest --project ${project}: an error outside any test, see above`);
   return {
     passed: report.numPassedTests,
-    // vitest also fails on what happens outside any test, such as an unhandled rejection.
-    failed: status !== 0 && failed === 0 ? 1 : failed,
+    failed: failures.length,
     skipped: report.numPendingTests + report.numTodoTests,
+    failures,
   };
 }
 
@@ -152,7 +178,7 @@ if (unknown.length > 0) {
 mkdirSync(results, { recursive: true });
 const started = Date.now();
 const selected = stages.filter((s) => wanted.length === 0 || wanted.includes(s.name));
-let total: Tally = { passed: 0, failed: 0, skipped: 0 };
+let total = nothing;
 for (const [index, stage] of selected.entries()) {
   const elapsed = Math.round((Date.now() - started) / 1000);
   console.log(`\n[${index + 1}/${selected.length}] ${stage.name} (elapsed ${elapsed} s)`);
@@ -162,5 +188,6 @@ for (const [index, stage] of selected.entries()) {
 }
 const line = `${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`;
 writeFileSync(join(results, "total"), `${line}\n`);
+if (total.failures.length > 0) console.log(`\nfailed:\n${total.failures.map((what) => `- ${what}`).join("\n")}`);
 console.log(`\n${line}`);
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
