@@ -6,7 +6,7 @@ import { parse } from "yaml";
 
 const ROOT = join(import.meta.dirname, "..");
 const inFolder = (folder: string) => readdirSync(join(ROOT, folder)).map((name) => `${folder}/${name}`);
-const PAGES = ["README.md", "e2e/cluster/README.md", ...inFolder("docs/guides"), ...inFolder("docs/adr")];
+const PAGES = ["README.md", "e2e/cluster/README.md", "e2e/bench/README.md", ...inFolder("docs/guides"), ...inFolder("docs/adr")];
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
 const matches = (page: string, pattern: RegExp) => [...read(page).matchAll(pattern)].map(([, first = ""]) => first);
 
@@ -40,7 +40,10 @@ describe.each(PAGES)("%s", (page) => {
 
   test("the chart has the values", () => {
     const values = parse(read("charts/kappa/values.yaml"));
-    for (const path of matches(page, /`((?:images|controller|gateway|environments|accounts|nats|networkPolicies|cluster)\.[a-zA-Z.]+)`/g)) {
+    for (const path of matches(
+      page,
+      /`((?:images|controller|gateway|environments|pools|accounts|nats|networkPolicies|cluster)\.[a-zA-Z.]+)`/g,
+    )) {
       if (/\.(ts|md)$/.test(path)) continue;
       let at = values;
       for (const key of path.split(".")) at = at?.[key];

@@ -15,6 +15,10 @@ test("every series is one curve that never falls, and has its name beside it", (
   expect(svg).toContain(">kappa &lt;1&gt;</text>");
 });
 
+test("the picture has its title, for those who cannot see it", () => {
+  expect(percentilePlot("cold < warm", [series("one", [1])])).toContain("<title>cold &lt; warm</title>");
+});
+
 test("everything lies within the picture, whatever the values", () => {
   const svg = percentilePlot("extremes", [series("wide", [0, 0.0001, 250_000]), series("one", [7]), series("same", [3, 3, 3])]);
   for (const points of pointsOf(svg))

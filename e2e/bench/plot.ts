@@ -26,6 +26,8 @@ export function percentilePlot(title: string, series: readonly Series[]): string
     `<text x="${atX.toFixed(1)}" y="${atY.toFixed(1)}" ${more}>${escaped(words)}</text>`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    // What a screen reader says of the picture.
+    `<title>${escaped(title)}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>`,
     text(MARGIN.left, 22, title, 'font-size="14"'),
     ...PERCENTS.flatMap((percent) => [

@@ -19,7 +19,7 @@ test("nothing has no percentile", () => {
 
 test("percentiles never leave the series and never fall", () => {
   fc.assert(
-    fc.property(fc.array(fc.double({ noNaN: true, min: -1e9, max: 1e9 }), { minLength: 1 }), (values) => {
+    fc.property(fc.array(fc.double({ noNaN: true, min: 0, max: 1e9 }), { minLength: 1 }), (values) => {
       const { p50, p90, p95, p99, p999, max } = summarise(values);
       const told = [p50, p90, p95, p99, p999, max];
       expect(told).toEqual(sorted(told));

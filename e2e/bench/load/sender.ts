@@ -121,12 +121,14 @@ function bytesOf(data: string | ArrayBuffer | ArrayBufferView): string | Uint8Ar
  */
 export function send(pool: Pool, request: Prepared, since: number, tally: Tally): Promise<void> {
   return new Promise((resolve) => {
-    let status = 0;
+    let status: number | string = 0;
     let text = "";
     pool.dispatch(request as Dispatcher.DispatchOptions, {
       onRequestStart: () => {},
       onResponseStart: (_controller, statusCode, headers) => {
-        status = statusCode;
+        // A function that failed answers 200, too.
+        const functionError = headers["x-amz-function-error"];
+        status = functionError === undefined ? statusCode : `${statusCode} ${functionError}`;
         const log = headers["x-amz-log-result"];
         if (typeof log === "string") tally.addLog(log);
       },

@@ -22,7 +22,7 @@ export async function bursts(site: Site, size: Size, note: (line: string) => voi
     const name = `burst-${requests}`;
     const object = lambdaFunction(name, "python3.11", "index.handler", code, { memorySize: 128, timeout: 60 });
     await makeFunctions([{ ...object, metadata: { name, namespace: NAMESPACE } }]);
-    await withPools((pools) => pools.full(["python3.11"]));
+    await withPools((pools) => pools.full("python3.11"));
     const { result: outcome, seen } = await watched(site.api, name, LOOK_MS, async () => {
       const target = invocation(site, ownerOf(all, name).address, name);
       const outcome = await site.load.run({ do: "burst", target, requests });

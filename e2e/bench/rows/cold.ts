@@ -88,7 +88,7 @@ async function fromPools(
   const before = await pools.misses();
   for (const i of indices) {
     for (const runtime of RUNTIMES) {
-      await pools.full(RUNTIMES);
+      await pools.full(runtime, RUNTIMES);
       const name = nameOf(runtime, i);
       starts[runtime].push(await coldStart(site, all, name));
       await site.api.remove(`/apis/kappa.dev/v1alpha1/namespaces/${NAMESPACE}/functions/${name}`);

@@ -6,7 +6,7 @@ import { invocation, type Site } from "../site.ts";
 import type { Size } from "../sizes.ts";
 import { median } from "../statistics.ts";
 import { gateways, idleFunctions, makeFunctions, ownerOf, removeFunctions } from "../targets/kappa.ts";
-import { environments } from "../targets/pod-start.ts";
+import { type EnvironmentPod, environments, isOf } from "../targets/pod-start.ts";
 
 const CALLS = 500;
 /** For what is garbage to be collected. */
@@ -22,15 +22,20 @@ export async function memory(site: Site, size: Size, note: (line: string) => voi
     await site.load.run({ do: "closed", target, clients: 1, milliseconds: 60_000, requests: CALLS });
   }
   await settle();
-  const ours = new Set((await environments(site.api)).map((pod) => pod.metadata.uid));
-  const agents = (await processes()).filter((process) => partOf(process) === "agent" && belongs(process, ours));
-  if (agents.length < names.length) throw new Error(`of ${names.length} agents ${agents.length} were found`);
-  const own = agents.map((agent) => agent.anonymousBytes);
-  note(`${agents.length} agents: ${own.map(megabytes).join(", ")}`);
+  const pods = await environments(site.api);
+  const agents = (await processes()).filter((process) => partOf(process) === "agent");
+  const weigh = (which: (pod: EnvironmentPod) => boolean) => {
+    const uids = new Set(pods.filter(which).map((pod) => pod.metadata.uid));
+    return agents.filter((agent) => belongs(agent, uids)).map((agent) => agent.anonymousBytes);
+  };
+  const own = weigh((pod) => names.some((name) => isOf(pod, name)));
+  const waiting = weigh((pod) => !names.some((name) => isOf(pod, name)));
+  if (own.length < names.length) throw new Error(`of ${names.length} agents ${own.length} were found`);
+  note(`${own.length} agents: ${own.map(megabytes).join(", ")}; in pools ${waiting.map(megabytes).join(", ")}`);
   const rows: Row[] = [
     {
       id: "P8a",
-      what: `agent, private memory, median of ${agents.length}`,
+      what: `agent after ${CALLS} events, private memory, median of ${own.length}`,
       target: "≤ 20 MB",
       measured: `${megabytes(median(own))}, at most ${megabytes(Math.max(...own))}`,
       reached: median(own) <= 20 * MB,

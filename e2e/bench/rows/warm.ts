@@ -19,6 +19,7 @@ import {
 } from "../targets/kappa.ts";
 import { watched } from "../targets/pod-start.ts";
 import { inTurn, type Measured, oneClient } from "./rounds.ts";
+import { cpuOfCalls } from "./warm-cpu.ts";
 import { warmStages } from "./warm-stages.ts";
 
 const CLIENTS = 20;
@@ -42,7 +43,8 @@ export async function warm(site: Site, size: Size, note: (line: string) => void)
     ...(await idleFunctions("nodejs24.x", [shared], WITHOUT_POOL)),
   ]);
   const owner = ownerOf(all, name);
-  const other = all.find((gateway) => gateway !== owner) ?? owner;
+  const other = all.find((gateway) => gateway !== owner);
+  if (other === undefined) throw new Error("forwarding is measured with two gateways, and there is one");
   const at = (gateway: typeof owner, functionName = name, credentials?: Parameters<typeof invocation>[3]) =>
     invocation(site, gateway.address, functionName, credentials);
   const targets = {
@@ -92,8 +94,11 @@ export async function warm(site: Site, size: Size, note: (line: string) => void)
       note,
     ),
   );
-  note("where the time of a call goes");
-  const notes = await warmStages(site, kappa, bare, size.roundMs);
+  note("where the time and the CPU of a call go");
+  const notes = [
+    await warmStages(site, kappa, bare, size.roundMs),
+    await cpuOfCalls(site, closedLoop(few, CLIENTS), closedLoop(bare, CLIENTS)),
+  ].join("\n\n");
   await removeFunctions();
   return {
     rows: [...latencyRows(closed, open), ...rateRows(many, seen.counts)],
