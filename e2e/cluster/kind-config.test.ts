@@ -61,6 +61,14 @@ test("the kubelet limits the processes of a pod, with every engine", () => {
   }
 });
 
+test("the kubelet accounts CPU in short periods, which it only does with its feature gate", () => {
+  for (const input of [ours, published])
+    expect(parsed(input).patches.KubeletConfiguration).toMatchObject({
+      featureGates: { CustomCPUCFSQuotaPeriod: true },
+      cpuCFSQuotaPeriod: "10ms",
+    });
+});
+
 describe("what the audit log holds", () => {
   // First match wins (Kubernetes documentation, "Auditing").
   const levelOf = (request: { groups?: string[]; group?: string; verb: string }) =>

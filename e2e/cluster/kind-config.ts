@@ -112,6 +112,9 @@ function kubeadmPatches(cgroupfs: boolean): object[] {
       maxPods: 200,
       // Lambda's 1,024 processes and threads of one environment, and 64 for the agent's threads and the pod's own process.
       podPidsLimit: 1024 + 64,
+      // A function of little memory waits for the rest of a period once it has used its share of one: of 10 ms, not of 100.
+      featureGates: { CustomCPUCFSQuotaPeriod: true },
+      cpuCFSQuotaPeriod: "10ms",
       // How often volumes are measured, 1m by default: a test that fills /tmp does not wait a minute until its pod is evicted.
       volumeStatsAggPeriod: "15s",
       // Renewed every quarter of it.

@@ -57,6 +57,17 @@ interface Line {
   gbSeconds: number;
 }
 
+const today = (): string => new Date().toISOString().slice(0, 10);
+
+const added = (a: Line, b: Line): Line => ({
+  functionName: a.functionName,
+  invocations: a.invocations + b.invocations,
+  errors: a.errors + b.errors,
+  throttles: a.throttles + b.throttles,
+  billedDurationMs: a.billedDurationMs + b.billedDurationMs,
+  gbSeconds: a.gbSeconds + b.gbSeconds,
+});
+
 async function reportOf(day: string, format: "json" | "table"): Promise<string> {
   const token = (await must("kubectl", ["create", "token", "-n", "default", reader])).trim();
   const response = await fetch(`${clusterEnv().AWS_ENDPOINT_URL_LAMBDA}/kappa/v1/billing/${day}?format=${format}`, {
@@ -68,7 +79,7 @@ async function reportOf(day: string, format: "json" | "table"): Promise<string> 
 
 test(`${CALLS} mixed invocations`, { timeout: 300_000 }, async () => {
   const client = lambdaClient(1);
-  const day = new Date().toISOString().slice(0, 10);
+  const days = new Set([today()]);
   const expected = { invocations: 0, errors: 0, throttles: 0 };
   const one = async (event: object) => {
     try {
@@ -122,15 +133,21 @@ test(`${CALLS} mixed invocations`, { timeout: 300_000 }, async () => {
     expect(await total("kappa_billed_gb_seconds_total")).toBeCloseTo((sum / 1000) * (MEMORY / 1024), 6);
   });
 
+  // Midnight may have passed meanwhile.
+  days.add(today());
   const mine = await eventually("the report has everything", async () => {
-    const report = JSON.parse(await reportOf(day, "json")) as { functions: Line[] };
-    const line = report.functions.find(({ functionName }) => functionName === name);
-    return line?.invocations === expected.invocations && line.throttles === expected.throttles ? line : undefined;
+    const reports = await Promise.all([...days].map(async (day) => JSON.parse(await reportOf(day, "json")) as { functions: Line[] }));
+    const lines = reports.flatMap(({ functions }) => functions.filter(({ functionName }) => functionName === name));
+    const line = lines.reduce(added, { functionName: name, invocations: 0, errors: 0, throttles: 0, billedDurationMs: 0, gbSeconds: 0 });
+    return line.invocations === expected.invocations && line.throttles === expected.throttles ? line : undefined;
   });
   expect(mine).toMatchObject({ errors: expected.errors, billedDurationMs: sum });
   expect(mine.gbSeconds).toBeCloseTo((sum / 1000) * (MEMORY / 1024), 6);
-  const row = (await reportOf(day, "table")).split("\n").find((line) => line.startsWith(name));
-  expect(row?.split(/\s+/).slice(0, 5)).toEqual([name, ...[expected.invocations, expected.errors, expected.throttles, sum].map(String)]);
+  const tables = await Promise.all([...days].map((day) => reportOf(day, "table")));
+  const rows = tables.flatMap((text) => text.split("\n").filter((line) => line.startsWith(name)));
+  const columns = rows.map((row) => row.split(/\s+/).slice(1, 5).map(Number));
+  const sums = [0, 1, 2, 3].map((column) => columns.reduce((total, numbers) => total + (numbers[column] ?? 0), 0));
+  expect(sums).toEqual([expected.invocations, expected.errors, expected.throttles, sum]);
 });
 
 test("who may not read it is told what is missing", async () => {

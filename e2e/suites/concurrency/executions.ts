@@ -1,6 +1,7 @@
 /** Functions that tell when and where they ran, and what follows from it. */
+import { environmentPods, kubectl } from "../support/cluster.ts";
 
-/** Sleeps and answers with its environment and the time it ran, epoch seconds. */
+/** Sleeps and answers with its environment and the time it ran, epoch seconds. Its log has the same, for callers who get no answer. */
 export const SLEEPER = `
 import os, time
 
@@ -8,8 +9,11 @@ ENVIRONMENT = os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]
 
 def handler(event, context):
     start = time.time()
+    print("BEGAN", context.aws_request_id, ENVIRONMENT, start, flush=True)
     time.sleep(event.get("ms", 0) / 1000)
-    return {"environment": ENVIRONMENT, "start": start, "end": time.time(), "version": context.function_version}
+    end = time.time()
+    print("ENDED", context.aws_request_id, end, flush=True)
+    return {"environment": ENVIRONMENT, "start": start, "end": end, "version": context.function_version}
 `;
 
 export interface Execution {
@@ -34,6 +38,29 @@ export function concurrency(executions: readonly Execution[]): number {
     most = Math.max(most, now);
   }
   return most;
+}
+
+/** What the logs of a function's pods say that ran in them: of {@link SLEEPER}, whether its caller was answered or not. */
+export async function executionsInLogs(name: string): Promise<Execution[]> {
+  const logs = await Promise.all((await environmentPods(name)).map(({ metadata }) => logOf(metadata.name)));
+  return logs.flatMap(executionsIn);
+}
+
+/** In a pod that has not started nothing has run. */
+const logOf = (pod: string): Promise<string> =>
+  kubectl("logs", "-n", "default", pod, "--tail=-1").catch((error: Error) => {
+    if (error.message.includes("is waiting to start")) return "";
+    throw error;
+  });
+
+/** One that began and did not end runs still. */
+export function executionsIn(log: string): Execution[] {
+  const ends = new Map([...log.matchAll(/^.*\bENDED (\S+) ([\d.]+)/gm)].map(([, id, end]) => [id, Number(end)]));
+  return [...log.matchAll(/^.*\bBEGAN (\S+) (\S+) ([\d.]+)/gm)].map(([, id, environment = "", start]) => ({
+    environment,
+    start: Number(start),
+    end: ends.get(id) ?? Number.POSITIVE_INFINITY,
+  }));
 }
 
 /** The environments that ran something. */

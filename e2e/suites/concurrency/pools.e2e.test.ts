@@ -116,8 +116,12 @@ describe("with a function", () => {
     const since = Date.now();
     for (let i = 0; i < 50; i++) await invoke(client, account.arn(names[0] ?? ""), {});
     const until = Date.now();
-    const requests = (await kappaRequests(since, until)).filter(({ objectRef }) => objectRef?.namespace === namespace);
-    expect(requests.map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`)).toEqual([]);
+    const requests = (await kappaRequests(since, until)).filter(({ verb }) => verb !== "watch");
+    const told = (which: (of: string | undefined) => boolean) =>
+      requests.filter(({ objectRef }) => which(objectRef?.namespace)).map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`);
+    expect(told((of) => of === namespace)).toEqual([]);
+    // Of the cluster only what the clock has them ask, such as a review whose answer has grown old: far from one for each event.
+    expect(told((of) => of === undefined).length, String(told((of) => of === undefined))).toBeLessThanOrEqual(5);
   });
 
   test("a new run of the gateways does not double it", { timeout: 300_000 }, async () => {
