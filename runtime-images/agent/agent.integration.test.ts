@@ -73,11 +73,15 @@ def handler(event, context):
   });
 
   test("finds the role's Kubernetes token where the gateway's last renewal put it", async () => {
-    const { link, agent } = await running(
+    const { link, agent, assigned } = await running(
       "import os\ndef handler(event, context):\n    return {name: open(event + '/' + name).read() for name in sorted(os.listdir(event))}\n",
     );
+    const send = (token: string, of = assigned.assignmentId) =>
+      link.send({ type: FrameType.roleToken, header: { assignmentId: of, token, namespace: "team", caCertificate: "PEM" } });
     for (const token of ["first", "renewed"]) {
-      link.send({ type: FrameType.roleToken, header: { token, namespace: "team", caCertificate: "PEM" } });
+      send(token);
+      // Of a gateway whose assignment was refused: that token is another function's.
+      send("another function's", "uid-of-another/1/x");
       await until(async () => (await readFile(join(agent.roleFolder, "token"), "utf8").catch(() => "")) === token || undefined, token);
       expect((await link.invoke(agent.roleFolder)).json).toEqual({ "ca.crt": "PEM", namespace: "team", token });
     }
@@ -659,6 +663,24 @@ describe("the end", () => {
     await link.closed();
     expect(agent.stdout).toContain("REPORT");
     expect(await agent.functionProcesses()).toEqual([]);
+  });
+
+  test("runs an event that was taken while the runtime was about to end", async () => {
+    const { link, agent } = await running(`
+import os, time
+from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+def leave(self):
+    time.sleep(1)
+    os._exit(1)
+def handler(event, context):
+    if event == "leave": LambdaRuntimeClient.wait_next_invocation = leave
+    return event
+`);
+    expect((await link.invoke("leave")).json).toBe("leave");
+    const requestId = link.offer('"taken"');
+    await agent.signal("SIGTERM");
+    expect((await link.outcome(requestId)).json).toBe("taken");
+    expect(await agent.exited).toBe(0);
   });
 
   test("of a frozen environment is immediate", async () => {

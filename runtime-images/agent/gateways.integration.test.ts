@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { open, writeFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { CloseCode, FrameType } from "../../operator/src/api/environment-protocol.ts";
+import { CloseCode, FrameType, PROTOCOL_VERSION } from "../../operator/src/api/environment-protocol.ts";
 import { type AgentProcess, until } from "./testing/agent-process.ts";
 import type { AgentLink, TestGateway } from "./testing/gateway.ts";
 import { agentHarness } from "./testing/harness.ts";
@@ -26,7 +26,7 @@ describe("gateways", () => {
     await agentOf({ gatewayPort: first.port });
     const [a, b] = [await first.agent(), await second.agent()];
     expect(a.hello).toEqual({
-      protocol: 3,
+      protocol: PROTOCOL_VERSION,
       podName: "pod-1",
       namespace: "default",
       runtime: "python3.11",

@@ -10,7 +10,7 @@
  */
 
 /** Raised when a frame changes incompatibly; an agent of another version is refused with {@link CloseCode.versionMismatch}. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** Path of the agents' WebSocket on the gateway's agent port. */
 export const CONNECT_PATH = "/v1/connect";
@@ -163,7 +163,13 @@ export interface AwsCredentials {
  * Gateway to agent, after `assign` and again before the former one expires: the execution role's Kubernetes token, which the agent
  * puts where Kubernetes' clients look for it. It may arrive after the code has started, when the API server was slow.
  */
-export interface RoleToken {
+export interface RoleToken extends KubernetesToken {
+  /** What it belongs to: the agent may have taken another gateway's assignment for another function. */
+  assignmentId: string;
+}
+
+/** A token of a ServiceAccount, and what a client needs beside it. */
+export interface KubernetesToken {
   token: string;
   /** Namespace of the ServiceAccount. */
   namespace: string;

@@ -11,6 +11,8 @@ export const Reason = {
   notReconciled: "NotReconciled",
   /** The function can be invoked with the configuration in spec. */
   active: "Active",
+  /** The same, but the account cannot keep as much concurrency for it as it wants to have reserved. */
+  reservationRefused: "ReservationRefused",
   /** The first package is being fetched and checked. */
   creating: "Creating",
   /** A change of spec is being applied; the former configuration is in force. */

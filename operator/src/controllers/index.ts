@@ -210,7 +210,17 @@ class ControllerShell extends OperatorShell {
         }),
       (of, name) => client.get<ConfigMapObject>(Resources.configMap, { namespace: of, name }),
     );
-    const ofFunctions = functionController({ ...context, functions, namespaces, configMaps, intake, region, runtimes, workers });
+    const ofFunctions = functionController({
+      ...context,
+      functions,
+      namespaces,
+      configMaps,
+      intake,
+      region,
+      runtimes,
+      accountConcurrency,
+      workers,
+    });
     return [
       accountController({
         ...context,

@@ -57,6 +57,11 @@ export function functionArn(of: { region: string; accountId: string; functionNam
   return of.qualifier === undefined ? unqualified : `${unqualified}:${of.qualifier}`;
 }
 
+/** The qualifier with which a function's ARN ends, if it does with one. @param arn one that {@link functionArn} wrote */
+export function qualifierOf(arn: string): string | undefined {
+  return arn.split(":")[7];
+}
+
 function malformed(value: string, member: string, expected: string): KappaError {
   const shown = value.length > MAX_REFERENCE ? `${value.slice(0, MAX_REFERENCE)}…` : value;
   return new KappaError(

@@ -13,9 +13,39 @@ const MAX_BLOCK = 64;
 /** Each gateway borrows so many times until an account is lent out. */
 const BLOCKS_PER_GATEWAY = 8;
 
-/** What functions without a reservation share. @param reserved sum of all reservations */
+/** What a function wants to have reserved. */
+export interface Reservation {
+  /** Of the function. */
+  key: string;
+  reserved: number;
+  /** When the function was made: of those that came later there may be too many. */
+  created: string;
+}
+
+/** What functions without a reservation keep of an account. */
+export function minUnreserved(limit: number): number {
+  return Math.min(MIN_UNRESERVED, limit);
+}
+
+/**
+ * Whose reservations an account can keep. Lambda refuses one that leaves the other functions less than their minimum; here the functions
+ * are there already, so those that were made first have theirs. One of 0 takes nothing.
+ */
+export function keptReservations(reservations: Iterable<Reservation>, limit: number): Set<string> {
+  const kept = new Set<string>();
+  let left = limit - minUnreserved(limit);
+  const inTurn = [...reservations].sort((a, b) => (`${a.created} ${a.key}` < `${b.created} ${b.key}` ? -1 : 1));
+  for (const { key, reserved } of inTurn) {
+    if (reserved > left) continue;
+    left -= reserved;
+    kept.add(key);
+  }
+  return kept;
+}
+
+/** What functions without a reservation share. @param reserved sum of all reservations that are kept */
 export function unreservedLimit(limit: number, reserved: number): number {
-  return Math.max(limit - reserved, Math.min(MIN_UNRESERVED, limit));
+  return Math.max(limit - reserved, minUnreserved(limit));
 }
 
 /** What is lent beyond the need, so that not every execution costs a question. */

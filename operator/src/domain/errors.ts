@@ -80,7 +80,8 @@ export const CATALOGUE = {
     lambdaType: "AccessDeniedException",
     status: 403,
     meaning: "The caller is known but may not do this.",
-    remedy: "Grant its ServiceAccount 'create' on functions/invoke of kappa.dev in the namespace.",
+    remedy:
+      "Grant its ServiceAccount 'create' on functions/invoke of kappa.dev in the namespace ('get' on functions/billing for the report).",
     retryable: false,
   }),
   K109: entry({

@@ -138,7 +138,10 @@ export class AccountBlocks {
 
   /** Some seconds have passed: what was not used in them goes back. */
   tick(): void {
-    if (this.#lending) return;
+    if (this.#lending) {
+      this.#refuseOverdue();
+      return;
+    }
     const unused = Math.min(this.#unusedLeast, this.#unused());
     this.#unusedLeast = this.#unused();
     if (unused > 0) {
@@ -291,7 +294,9 @@ export class AccountBlocks {
     const now = this.#options.clock.monotonic();
     for (let first = this.#waiting[0]; first && now - first.since >= WAIT_MS; first = this.#waiting[0]) {
       this.#waiting.shift();
-      first.reject(new KappaError("K106", "The gateway that shares out the account's concurrency does not answer. Retry the request."));
+      first.reject(
+        new KappaError("K106", "The gateways do not agree yet on what is used of the account's concurrency. Retry the request."),
+      );
     }
   }
 

@@ -13,7 +13,10 @@ const step = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ what: fc.constant("burst" as const), pause, choice, ms: fc.integer({ min: 100, max: 5_000 }) }),
   },
-  { weight: 1, arbitrary: fc.record({ what: fc.constantFrom("kill" as const, "join" as const, "leave" as const), pause, choice }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ what: fc.constantFrom("kill" as const, "join" as const, "leave" as const, "hang" as const), pause, choice }),
+  },
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -40,6 +43,9 @@ function act(world: ConcurrencyWorld, one: Step): void {
     case "kill":
       world.kill(one.choice);
       break;
+    case "hang":
+      world.hang(one.choice);
+      break;
     case "join":
       world.join();
       break;
@@ -49,7 +55,7 @@ function act(world: ConcurrencyWorld, one: Step): void {
 }
 
 test(
-  "never more than the limit over all gateways, whoever dies, comes or goes and whatever becomes of messages; and afterwards all of it can be used",
+  "never more than the limit over all gateways, whoever dies, comes, goes or hangs and whatever becomes of messages; and afterwards all of it can be used",
   async () => {
     let [begun, refused, full] = [0, 0, 0];
     await fc.assert(

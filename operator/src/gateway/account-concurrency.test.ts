@@ -57,14 +57,27 @@ test("giving back twice gives back once", () => {
   expect(take(concurrency, entry("f"))).toBe("ConcurrentInvocationLimitExceeded");
 });
 
-test("a reservation is a cap, and taken from what the others share, of which at least a hundred are left", () => {
+test("a reservation is a cap, and taken from what the others share", () => {
   const concurrency = alone(1000);
-  concurrency.update("team/capped", entry("capped", 950));
-  expect(take(concurrency, entry("capped", 950), 950)).toBe("ReservedFunctionConcurrentInvocationLimitExceeded");
-  expect(take(concurrency, entry("capped", 950), 949)).toBeTypeOf("function");
+  concurrency.update("team/capped", entry("capped", 900));
+  expect(take(concurrency, entry("capped", 900), 900)).toBe("ReservedFunctionConcurrentInvocationLimitExceeded");
+  expect(take(concurrency, entry("capped", 900), 899)).toBeTypeOf("function");
   const taken = many(101, () => take(concurrency, entry("f")));
   expect(taken.filter((one) => typeof one === "function")).toHaveLength(100);
   expect(taken.at(-1)).toBe("ConcurrentInvocationLimitExceeded");
+});
+
+test("a reservation that leaves the others less than a hundred is a cap only, until an older one makes place for it", () => {
+  const concurrency = alone(110);
+  concurrency.update("team/a", entry("a", 6));
+  concurrency.update("team/b", entry("b", 5));
+  const taken = many(105, () => take(concurrency, entry("f")));
+  expect(taken.filter((one) => typeof one === "function")).toHaveLength(104);
+  expect(take(concurrency, entry("b", 5), 5)).toBe("ReservedFunctionConcurrentInvocationLimitExceeded");
+  expect(take(concurrency, entry("b", 5))).toBe("ConcurrentInvocationLimitExceeded");
+  expect(take(concurrency, entry("a", 6))).toBeTypeOf("function");
+  concurrency.update("team/a", entry("a"));
+  expect(take(concurrency, entry("b", 5))).toBeTypeOf("function");
 });
 
 test("a reservation of zero stops a function, with the reason that names it", () => {
@@ -103,13 +116,14 @@ test("another account is not concerned", () => {
 });
 
 test("ten requests per second for each unit of concurrency, then Lambda's reasons of rate", () => {
-  const concurrency = alone(2);
+  const concurrency = alone(101);
   const once = (of: FunctionEntry) => {
     const release = take(concurrency, of);
     if (typeof release !== "string") release();
     return release;
   };
-  expect(many(21, () => once(entry("f"))).at(-1)).toBe("FunctionInvocationRateLimitExceeded");
+  concurrency.update("team/g", entry("g", 1));
+  expect(many(1_001, () => once(entry("f"))).at(-1)).toBe("FunctionInvocationRateLimitExceeded");
   expect(many(10, () => once(entry("g", 1))).at(-1)).toBeTypeOf("function");
   expect(once(entry("g", 1))).toBe("ReservedFunctionInvocationRateLimitExceeded");
   vi.advanceTimersByTime(1_000);

@@ -1,4 +1,4 @@
-import { unreservedLimit } from "../domain/concurrency.ts";
+import { keptReservations, type Reservation, unreservedLimit } from "../domain/concurrency.ts";
 import { throttled } from "../domain/errors.ts";
 import { requestRate, TokenBucket } from "../domain/rate-limit.ts";
 import type { Clock } from "../kube/clock.ts";
@@ -25,7 +25,9 @@ export interface AccountConcurrencyOptions {
 interface Account {
   blocks: AccountBlocks;
   /** By function. */
-  reserved: Map<string, number>;
+  reservations: Map<string, Reservation>;
+  /** Of whom the account can keep what they want; the others have a cap, and no guarantee. */
+  kept: ReadonlySet<string>;
   reservedSum: number;
 }
 
@@ -97,13 +99,19 @@ export class AccountConcurrency {
   update(key: string, entry: FunctionEntry | undefined): void {
     const account = this.#account(accountOf(key));
     const reserved = entry?.reservedConcurrentExecutions;
-    account.reservedSum += (reserved ?? 0) - (account.reserved.get(key) ?? 0);
-    if (reserved === undefined) account.reserved.delete(key);
-    else account.reserved.set(key, reserved);
     const share = this.#shares.get(key);
-    if (!share) return;
-    change(share, { reserved });
-    share.gone = entry === undefined;
+    if (share) share.gone = entry === undefined;
+    if (reserved === undefined && !account.reservations.delete(key)) return;
+    if (reserved !== undefined) account.reservations.set(key, { key, reserved, created: entry?.created ?? "" });
+    account.kept = keptReservations(account.reservations.values(), this.#options.limit);
+    account.reservedSum = 0;
+    for (const { key: other, reserved: amount } of account.reservations.values())
+      if (account.kept.has(other)) account.reservedSum += amount;
+    // Another one's may be kept now that could not, or no more.
+    for (const other of new Set([key, ...account.reservations.keys()])) {
+      const known = this.#shares.get(other);
+      if (known) change(known, { reserved: keptOf(account, other) });
+    }
   }
 
   /**
@@ -115,7 +123,7 @@ export class AccountConcurrency {
   acquire(entry: FunctionEntry, running: number): (() => void) | Promise<() => void> {
     const share = this.#share(entry.key);
     const reserved = entry.reservedConcurrentExecutions;
-    if (share.reserved !== reserved) this.update(entry.key, entry);
+    if (share.account.reservations.get(entry.key)?.reserved !== reserved) this.update(entry.key, entry);
     if (reserved !== undefined && running >= reserved) throw throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
     this.#rate(share);
     if (!counts(share)) return begin(share);
@@ -142,9 +150,9 @@ export class AccountConcurrency {
     if (known) return known;
     const { clock, limit } = this.#options;
     const peers = this.#peers;
-    const reserved = new Map<string, number>();
     const account: Account = {
-      reserved,
+      reservations: new Map(),
+      kept: new Set(),
       reservedSum: 0,
       blocks: new AccountBlocks({
         account: name,
@@ -171,7 +179,7 @@ export class AccountConcurrency {
         foreign: 0,
         rate: undefined,
         ratedFor: 0,
-        reserved: account.reserved.get(key),
+        reserved: keptOf(account, key),
         owned: this.#owns(key),
         gone: false,
       };
@@ -232,8 +240,13 @@ export class AccountConcurrency {
       else needed.add(share.account);
     }
     for (const [name, account] of this.#accounts)
-      if (account.reserved.size === 0 && account.blocks.isEmpty && !needed.has(account)) this.#accounts.delete(name);
+      if (account.reservations.size === 0 && account.blocks.isEmpty && !needed.has(account)) this.#accounts.delete(name);
   }
+}
+
+/** What is set aside for a function, if anything is. */
+function keptOf(account: Account, key: string): number | undefined {
+  return account.kept.has(key) ? account.reservations.get(key)?.reserved : undefined;
 }
 
 /** Whether what runs of a function counts in its account's unreserved part, here. */

@@ -3,8 +3,6 @@ import type { Clock } from "../kube/clock.ts";
 import type { Answer } from "./peer-messages.ts";
 import type { Peers } from "./peers.ts";
 
-/** A new owner waits so long at most for what the others hold. */
-const HEAR_MS = 2_000;
 /** One that does not answer is asked again meanwhile: its view of the gateways may be a moment behind, or the connection broke. */
 const HEAR_AGAIN_MS = 500;
 const HEAR_PAUSE_MS = 100;
@@ -55,7 +53,7 @@ export class Lending {
     return this.#ended;
   }
 
-  /** Whether all others have been heard, or have had their time. */
+  /** Whether all others have been heard: whoever has not may hold everything, until it is lost. */
   get open(): boolean {
     return this.#open;
   }
@@ -123,17 +121,14 @@ export class Lending {
 
   async #hearOne(name: string): Promise<void> {
     const { peers, clock, account, nextTerm } = this.#options;
-    const until = clock.monotonic() + HEAR_MS;
-    while (peers && !this.#ended && clock.monotonic() < until) {
+    while (peers?.connected().includes(name) && !this.#ended) {
       const term = nextTerm();
-      const left = Math.min(HEAR_AGAIN_MS, until - clock.monotonic());
       try {
-        const held = await peers.request(name, "hold", { account, term, members: [...peers.alive] }, left);
+        const held = await peers.request(name, "hold", { account, term, members: [...peers.alive] }, HEAR_AGAIN_MS);
         // Of two questions the earlier one's answer may come later.
         if (term > (this.#ledger.termOf(name) ?? 0)) this.#ledger.begin(name, term, held);
         return;
       } catch {
-        if (!peers.connected().includes(name)) return;
         await new Promise<void>((resolve) => clock.setTimeout(resolve, HEAR_PAUSE_MS));
       }
     }

@@ -2,6 +2,8 @@
 import { z } from "zod";
 import type { Assigned, AssignmentFailed, Busy, Hello, ResponseChunk, Result, StateChange } from "../api/environment-protocol.ts";
 
+/** No event, and no initialization, takes as long as a day. */
+const MAX_MS = 24 * 3_600_000;
 const name = z.string().min(1).max(253);
 const state = z.enum(["warming", "unassigned", "assigned", "busy", "failed"]);
 
@@ -20,7 +22,7 @@ export const HelloHeader: z.ZodType<Hello> = z.object({
 
 export const AssignedHeader: z.ZodType<Assigned> = z.object({
   assignmentId: z.string().max(512),
-  initDurationMs: z.number().min(0),
+  initDurationMs: z.number().min(0).max(MAX_MS),
   initError: z.object({ errorType: z.string().max(512), message: z.string().max(4096) }).exactOptional(),
 });
 
@@ -52,6 +54,7 @@ export function isResult(header: object): header is Result {
   return (
     typeof h.requestId === "string" &&
     isAmount(h.durationMs) &&
+    Number.isInteger(h.billedMs) &&
     isAmount(h.billedMs) &&
     isAmount(h.maxMemoryMb) &&
     (h.initDurationMs === undefined || isAmount(h.initDurationMs)) &&
@@ -77,5 +80,5 @@ export function isResponseChunk(header: object): header is ResponseChunk {
 }
 
 function isAmount(value: unknown): value is number {
-  return typeof value === "number" && value >= 0 && Number.isFinite(value);
+  return typeof value === "number" && value >= 0 && value <= MAX_MS;
 }

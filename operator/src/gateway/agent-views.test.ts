@@ -8,7 +8,7 @@ const heard: number[] = [];
 const views = new AgentViews({
   epoch: 100,
   ownerOf: () => "a",
-  isSelf: (name) => name === "a",
+  owns: () => true,
   // Which three of four live gateways own a key one after the other.
   membersFor: (key) => (key === "team/f" ? members("a", "b", "c") : key === "pool/team" ? members("c", "d", "a") : members("b", "a", "d")),
   heard: (epoch) => void heard.push(epoch),

@@ -3,14 +3,15 @@ import type { Environment } from "./environment.ts";
 import type { FunctionEntry } from "./function-entry.ts";
 import { poolOwnerKey } from "./pools/pool-owner.ts";
 
-/** Epochs are times, so one that is further ahead than any clock can be is made up. */
-const MAX_EPOCH_AHEAD_MS = 24 * 3_600_000;
+/** Epochs are times, so one that is further ahead than the clocks of a cluster differ is made up. */
+const MAX_EPOCH_AHEAD_MS = 10 * 60_000;
 
 /** The gateways, as far as agents hear of them. */
 export interface AgentGateways {
   readonly epoch: number;
   ownerOf(key: string): string;
-  isSelf(name: string): boolean;
+  /** Whether this gateway decides about a key. */
+  owns(key: string): boolean;
   /** The owner of a key and those that own it after that one, as agents dial them. */
   membersFor(key: string): Member[];
   /** An agent knows of a later view. */
@@ -31,7 +32,7 @@ export class AgentViews {
   }
 
   owns(key: string): boolean {
-    return this.#gateways.isSelf(this.#gateways.ownerOf(key));
+    return this.#gateways.owns(key);
   }
 
   /** An agent has told the latest view that it knows of. @param now epoch milliseconds */

@@ -71,7 +71,7 @@ export class Authoriser {
    * @throws KappaError K108 when it may not, K106 when that cannot be found out now
    */
   authorise(caller: Caller, target: AccessTarget, right: Right = INVOKE): undefined | Promise<undefined> {
-    const known = this.#decisions.get(`${caller.id}\n${right.subresource} ${target.namespace}/${target.name}`, { caller, target, right });
+    const known = this.#allowed(caller, target, right);
     if (!(known instanceof Promise)) return enforce(known, caller, target, right);
     return known.then(
       (allowed) => enforce(allowed, caller, target, right),
@@ -83,6 +83,23 @@ export class Authoriser {
         );
       },
     );
+  }
+
+  /**
+   * A caller who may use the right on all functions of a namespace may use it on each (Kubernetes API, ResourceAttributes.name: "empty
+   * means all"), so the first invocation of a function waits for no review where another one of the namespace was asked about before.
+   */
+  #allowed(caller: Caller, target: AccessTarget, right: Right): boolean | Promise<boolean> {
+    const ofAll = `${caller.id}\n${right.subresource} ${target.namespace}/`;
+    const ofOne = `${ofAll}${target.name}`;
+    const asked = { caller, target, right };
+    if (target.name === "" || this.#decisions.has(ofOne)) return this.#decisions.get(ofOne, asked);
+    const all = this.#decisions.get(ofAll, { ...asked, target: { ...target, name: "" } });
+    if (all === true) return true;
+    const named = this.#decisions.get(ofOne, asked);
+    if (all === false) return named;
+    // Who of the two is asked first makes no difference to a caller who waits for both.
+    return Promise.all([all, named]).then((allowed) => allowed.includes(true));
   }
 
   async #review({ username, uid, groups, extra }: Caller, target: AccessTarget, right: Right): Promise<boolean> {

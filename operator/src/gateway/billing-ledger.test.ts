@@ -102,6 +102,16 @@ test("figures that cannot be read are left out, the others are not", async () =>
   expect((await report("2026-11-23")).total.invocations).toBe(1);
 });
 
+test("a figure of one function that cannot be read loses those of no other", async () => {
+  const { greet, store, report, ledger } = setup();
+  greet.finished(event);
+  await ledger.stop();
+  const [[key, figures] = ["", {}]] = [...store.kept];
+  const { functions } = figures as { functions: object };
+  store.kept.set(key, { functions: { ...functions, bad: { billedMs: 1e300 } } });
+  expect((await report("2026-11-23")).functions.map(({ functionName }) => functionName)).toEqual(["greet"]);
+});
+
 test("stopping writes what is left", async () => {
   const { greet, store, ledger } = setup();
   greet.finished(event);

@@ -15,9 +15,8 @@ const SETTLED_MS = 60_000;
 
 const amount = z.number().int().min(0);
 /** Figures as this or another gateway wrote them. */
-const Figures = z.object({
-  functions: z.record(z.string(), z.object({ invocations: amount, errors: amount, throttles: amount, billedMs: amount, memoryMs: amount })),
-});
+const Figures = z.object({ functions: z.record(z.string(), z.unknown()) });
+const Use = z.object({ invocations: amount, errors: amount, throttles: amount, billedMs: amount, memoryMs: amount });
 
 export interface BillingLedgerOptions {
   store: Pick<BillingStore, "write" | "read">;
@@ -80,14 +79,23 @@ export class BillingLedger {
     const counted: UsesByFunction[] = [];
     for (const figures of stored) {
       const read = Figures.safeParse(figures);
-      if (read.success) counted.push(read.data.functions);
-      else
-        this.#options.log.error(
-          { day, namespace, problem: read.error.message },
-          "figures of what was used cannot be read and are left out",
-        );
+      if (!read.success) {
+        this.#unreadable({ day, namespace, problem: read.error.message });
+        continue;
+      }
+      const uses: [string, BilledUse][] = [];
+      for (const [functionName, figure] of Object.entries(read.data.functions)) {
+        const use = Use.safeParse(figure);
+        if (use.success) uses.push([functionName, use.data]);
+        else this.#unreadable({ day, namespace, functionName, problem: use.error.message });
+      }
+      counted.push(Object.fromEntries(uses));
     }
     return billingReport({ day, accountId }, counted);
+  }
+
+  #unreadable(what: Record<string, string>): void {
+    this.#options.log.error(what, "figures of what was used cannot be read and are left out");
   }
 
   #account(namespace: string, functionName: string, metrics: FunctionMetrics): FunctionMetrics {

@@ -541,10 +541,10 @@ describe("events", () => {
   });
 
   test("over the account's limit are throttled, reservations set aside", async () => {
-    const t = setup({ accountConcurrency: 3 });
+    const t = setup({ accountConcurrency: 102 });
     t.put("f");
     t.put("reserved", { spec: { reservedConcurrentExecutions: 2 } });
-    for (const id of ["a", "b", "c"]) expect(t.invoke(id).outcome()).toBeUndefined();
+    for (let i = 0; i < 100; i++) expect(t.invoke(`${i}`).outcome()).toBeUndefined();
     expect(errorOf(t.invoke("d").outcome()).details).toMatchObject({ Reason: "ConcurrentInvocationLimitExceeded" });
     for (const id of ["e", "g"]) expect(t.invoke(id, "reserved").outcome()).toBeUndefined();
     expect(errorOf(t.invoke("h", "reserved").outcome()).details).toMatchObject({
@@ -729,7 +729,7 @@ describe("an agent gets the role's Kubernetes token", () => {
     agent.answer();
     const renewed = { token: "renewed", namespace: "team", caCertificate: "ca" };
     for (const { tell } of t.followers) tell(renewed);
-    expect(agent.last(FrameType.roleToken)?.header).toEqual(renewed);
+    expect(agent.last(FrameType.roleToken)?.header).toEqual({ ...renewed, assignmentId: assignedTo() });
     agent.listener?.disconnected("broken");
     expect(t.followers.size).toBe(0);
   });

@@ -12,7 +12,9 @@ import { tellFailedStart } from "./failed-starts.ts";
 import { type FunctionEntry, notFound, type Runnable, refusalOf, runnableOf, versionOf } from "./function-entry.ts";
 import type { Invocation } from "./invocation.ts";
 import { isProvisioned, Lane, type LaneDeps, type LaneHost } from "./lane.ts";
+import { RunTimes } from "./patience.ts";
 import type { PoolTaker } from "./pool-taker.ts";
+import { aliasThatLeft, resolveQualifier } from "./qualifiers.ts";
 import { Settling, type SettlingDeps } from "./settling.ts";
 import { Starter, type StarterDeps } from "./starter.ts";
 
@@ -22,6 +24,8 @@ export interface DispatcherDeps extends LaneDeps, StarterDeps, SettlingDeps {
   metrics: GatewayMetrics;
   concurrency: Concurrency;
   region: string;
+  /** A number from 0 to below 1, drawn anew for each question. */
+  chance(): number;
   accountIdOf(namespace: string): string | undefined;
   /** Base URL of Lambda's API for the functions themselves. */
   lambdaEndpoint: string;
@@ -46,6 +50,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   #closed = false;
   readonly #lanes = new Map<string, Lane>();
   readonly #laneOf = new Map<Environment, Lane>();
+  readonly #runTimes = new RunTimes();
 
   /** @param settleUntil monotonic milliseconds until which a former owner's events are waited for */
   constructor(entry: FunctionEntry, owned: boolean, settleUntil: number, deps: DispatcherDeps) {
@@ -93,11 +98,15 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     const refusal = this.#admission.admit(this.#entry, invocation);
     if (refusal === undefined) this.#accepted(invocation);
     else if (!(refusal instanceof Promise)) this.#finishRefused(invocation, refusal);
-    else
+    else {
+      invocation.waiting();
       void refusal.then((later) => {
         if (later) this.#finishRefused(invocation, later);
+        // Whoever left meanwhile is not billed for what nobody reads.
+        else if (invocation.cancelled) this.release(invocation);
         else this.#accepted(invocation);
       });
+    }
   }
 
   #accepted(invocation: Invocation): void {
@@ -115,9 +124,17 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     for (const lane of this.#lanes.values()) {
       lane.update(runnableOf(entry, lane.version));
       if (this.#owned) lane.retireStale();
-      if (!lane.runnable) lane.refuseWaiting(this.#refusal(lane.version));
     }
+    this.#followAliases();
+    for (const lane of this.#lanes.values()) if (!lane.runnable) lane.refuseWaiting(this.#refusal(lane.version));
     this.#balance();
+  }
+
+  /** Who still waits for a version that an alias has left waits for the new one: nothing old is run long after the change. */
+  #followAliases(): void {
+    for (const lane of [...this.#lanes.values()])
+      for (const invocation of lane.takeWaitingWho((waiting) => aliasThatLeft(this.#entry, waiting) !== undefined))
+        this.#waitAgain(invocation, (to) => to.append(invocation));
   }
 
   /** The function is gone. */
@@ -129,7 +146,6 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
       for (const environment of lane.environments) if (environment.owned) environment.apply({ type: "retire", reason: "replaced" });
     }
     this.#admission.charge(this.#entry.key, false);
-    this.#deps.metrics.forgetFunction(this.#entry.namespace, this.#entry.functionName);
   }
 
   /**
@@ -158,14 +174,17 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   /** Time has passed. */
   tick(now: number): void {
     for (const environment of this.#laneOf.keys()) environment.tick(now);
-    if (!this.#owned) return;
-    this.#hear();
+    if (this.#owned) this.#hear();
     for (const lane of this.#lanes.values()) {
-      lane.tick(now);
-      for (const environment of lane.environments) if (environment.unschedulable) this.obstructed(environment);
-      lane.pump();
+      if (this.#owned) this.#tickLane(lane, now);
       if (lane.isEmpty) this.#lanes.delete(lane.version);
     }
+  }
+
+  #tickLane(lane: Lane, now: number): void {
+    lane.tick(now);
+    for (const environment of lane.environments) if (environment.unschedulable) this.obstructed(environment);
+    lane.pump();
   }
 
   /** A pod of this function entered the table. */
@@ -197,12 +216,19 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     this.#laneFor(environment)?.withdrawn(environment);
   }
 
-  requeued(invocation: Invocation): void {
+  requeued(environment: Environment, invocation: Invocation): void {
+    if (isProvisioned(environment)) this.#metrics.provisioned(-1);
     if (!this.#owned) return void this.#giveAway(invocation);
-    const lane = this.#lane(invocation.version);
-    if (!lane.runnable) return void this.refuse(invocation, this.#refusal(invocation.version));
-    lane.requeue(invocation);
+    this.#waitAgain(invocation, (lane) => lane.requeue(invocation));
     this.#balance();
+  }
+
+  #waitAgain(invocation: Invocation, wait: (lane: Lane) => void): void {
+    const alias = aliasThatLeft(this.#entry, invocation);
+    if (alias !== undefined) invocation.version = resolveQualifier(this.#entry, alias, this.#deps.chance) ?? invocation.version;
+    const lane = this.#lane(invocation.version);
+    if (lane.runnable) wait(lane);
+    else this.refuse(invocation, this.#refusal(invocation.version));
   }
 
   moved(environment: Environment, from: EnvironmentPhase): void {
@@ -248,13 +274,12 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
 
   run(environment: Environment, invocation: Invocation, runnable: Runnable): void {
     if (isProvisioned(environment)) this.#metrics.provisioned(1);
-    else if (this.#laneOf.get(environment)?.isProvisioned) this.#metrics.spilledOver();
     environment.run(invocation, runnable.effective);
   }
 
   finished(environment: Environment, invocation: Invocation, used: Used | undefined): void {
     this.release(invocation);
-    if (isProvisioned(environment)) this.#metrics.provisioned(-1);
+    this.#countProvisioned(environment);
     if (!used) {
       this.#metrics.platformError();
       this.#deps.metrics.environmentFailed("connectionLost");
@@ -269,6 +294,14 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     });
     if (!invocation.waited)
       this.#deps.metrics.overhead(Math.max(0, this.#deps.clock.monotonic() - invocation.arrivedAt - used.durationMs) / 1000);
+  }
+
+  /** Once for each event: one that comes back has not run. */
+  #countProvisioned(environment: Environment): void {
+    if (isProvisioned(environment)) {
+      this.#metrics.provisioned(-1);
+      this.#metrics.ranProvisioned();
+    } else if (this.#laneOf.get(environment)?.isProvisioned) this.#metrics.spilledOver();
   }
 
   startFailed(environment: Environment, failure: StartFailure): void {
@@ -342,7 +375,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   #lane(version: string): Lane {
     let lane = this.#lanes.get(version);
     if (!lane) {
-      lane = new Lane(version, this.#closed ? undefined : runnableOf(this.#entry, version), this, this.#deps);
+      lane = new Lane(version, this.#closed ? undefined : runnableOf(this.#entry, version), this.#runTimes, this, this.#deps);
       this.#lanes.set(version, lane);
     }
     return lane;

@@ -111,8 +111,17 @@ export class Dispatchers {
     for (const dispatcher of this.#byKey.values()) dispatcher.tick(now);
     for (const dispatcher of this.#closing) {
       dispatcher.tick(now);
-      if (dispatcher.isEmpty) this.#closing.delete(dispatcher);
+      if (dispatcher.isEmpty) this.#forget(dispatcher);
     }
     this.#options.onTick(now);
+  }
+
+  /** Nothing runs any more of a deleted function, so nothing is measured of it either. */
+  #forget(dispatcher: Dispatcher): void {
+    const { key, namespace, functionName } = dispatcher.entry;
+    this.#closing.delete(dispatcher);
+    // Another one has its name by now.
+    if (this.#options.registry.byKey(key)) return;
+    this.#options.deps.metrics.forgetFunction(namespace, functionName);
   }
 }

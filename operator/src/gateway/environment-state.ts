@@ -105,7 +105,7 @@ export type EnvironmentEffect =
   /** It never came to its first event. */
   | { type: "startFailed"; why: "timeout" | "ended" | "assignment" | "failed" }
   | { type: "shutdown"; reason: RetireReason }
-  /** Delete the pod; at once, without waiting for its agent, when that does not answer. */
+  /** Delete the pod; `now` where its agent does not answer, else it has the time that an event may take. */
   | { type: "deletePod"; now: boolean }
   /** End the connection: the other side does not keep to the protocol. */
   | { type: "disconnect" };
@@ -422,11 +422,11 @@ function startFailed(state: EnvironmentState, why: "timeout" | "ended"): readonl
   return state.served || !state.owned ? NOTHING : [{ type: "startFailed", why }];
 }
 
-/** Ends an environment whose agent answers. */
+/** Ends an environment whose agent answers, or was not heard of yet: it may run a former owner's event, which may end. */
 function retireNow(state: EnvironmentState, reason: RetireReason, first: readonly EnvironmentEffect[]): Transition {
   const next: EnvironmentState = { ...rest(state), phase: "retiring", retire: reason };
   const goodbye: EnvironmentEffect[] = state.connected ? [{ type: "shutdown", reason }] : [];
-  return { state: next, effects: [...first, ...goodbye, { type: "deletePod", now: !state.connected }] };
+  return { state: next, effects: [...first, ...goodbye, { type: "deletePod", now: false }] };
 }
 
 /** Ends an environment whose agent is ending by itself: its pod has the time to do so. */

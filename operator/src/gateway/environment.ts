@@ -5,7 +5,7 @@ import {
   CloseCode,
   FrameType,
   INLINE_PACKAGE,
-  type RoleToken,
+  type KubernetesToken,
   type StateChange,
 } from "../api/environment-protocol.ts";
 import type { FunctionEffective } from "../api/types.generated.ts";
@@ -59,7 +59,7 @@ export interface EnvironmentHost extends PoolKeeper {
   offered(environment: Environment): void;
   withdrawn(environment: Environment): void;
   /** The event was not taken; nothing ran. */
-  requeued(invocation: Invocation): void;
+  requeued(environment: Environment, invocation: Invocation): void;
   /** It was taken from a pool, and somebody else's assignment was first: it is not this function's. After `startFailed`. */
   left(environment: Environment): void;
   /** No node has room for it. */
@@ -98,7 +98,7 @@ export interface EnvironmentDeps {
   resizeRefused(environment: Environment, why: string): void;
   deletePod(environment: Environment, now: boolean): void;
   /** Has the execution role's Kubernetes token told, now or when it comes, and whenever it is renewed. Returns the way to end that. */
-  followRole(namespace: string, serviceAccount: string, tell: (token: RoleToken) => void): () => void;
+  followRole(namespace: string, serviceAccount: string, tell: (token: KubernetesToken) => void): () => void;
 }
 
 /** Phases in which the agent holds the role's token. */
@@ -124,6 +124,8 @@ export class Environment {
   unacknowledgedSince: number | undefined;
   /** Whether it was kept off suspect nodes. */
   avoidsNodes = false;
+  /** Monotonic milliseconds: since when this gateway knows of it. */
+  readonly madeAt: number;
   /** Monotonic milliseconds: since when it is in its phase. */
   since: number;
   /** Monotonic milliseconds at which this gateway wanted it for a caller; absent where another one did. */
@@ -157,6 +159,10 @@ export class Environment {
   #overuse: Overuse | undefined;
   /** It is of provisioned concurrency and does not take events, which was told. */
   #initFailed = false;
+  /** It has become a function, as which it was not made, which was told. */
+  #became = false;
+  /** The first event's bill has the initialization in it. */
+  #billsInit = true;
 
   constructor(identity: EnvironmentIdentity, is: EnvironmentFacts, deps: EnvironmentDeps) {
     this.identity = identity;
@@ -168,7 +174,8 @@ export class Environment {
     this.#runnable = is.runnable;
     this.#oldAt = is.createdAt;
     this.#deps = deps;
-    this.since = deps.clock.monotonic();
+    this.madeAt = deps.clock.monotonic();
+    this.since = this.madeAt;
     this.expectedUntil = this.since + is.expectedMs;
     this.#state = newEnvironment(is.owned, this.since + deps.startTimeoutMs, is.assignmentId === undefined);
     this.#limits = this.#limitsNow();
@@ -279,9 +286,12 @@ export class Environment {
     const timeoutMs = effective.timeout * 1000;
     const sentAt = clock.monotonic();
     const { requestId } = invocation;
-    this.#running = new RunningEvent(invocation, sentAt, (bytes) =>
-      this.#connection?.send({ type: FrameType.credit, header: { requestId, bytes } }),
-    );
+    this.#running = new RunningEvent({
+      invocation,
+      sentAt,
+      initMs: this.#billsInit ? this.#limits.assignMs : 0,
+      credit: (bytes) => this.#connection?.send({ type: FrameType.credit, header: { requestId, bytes } }),
+    });
     invocation.started();
     this.apply({ type: "sent", requestId, until: sentAt + timeoutMs + ANSWER_MARGIN_MS });
     this.#connection?.send({
@@ -348,12 +358,14 @@ export class Environment {
           return;
         }
         this.confirmed = true;
-        this.#becameReady(header.data);
+        // Once for each assignment: what is said again costs nothing, and writes nothing.
+        if (this.phase === "assigning") this.#becameReady(header.data);
         return;
       }
       case FrameType.assignmentFailed: {
         const header = AssignmentFailedHeader.safeParse(frame.header);
-        if (!header.success) {
+        // Of one that was given up meanwhile, since somebody else's came first, the answer may come late.
+        if (!header.success || (this.phase === "assigning" && header.data.assignmentId !== this.#assignmentId)) {
           this.#malformed("assignmentFailed");
           return;
         }
@@ -393,7 +405,9 @@ export class Environment {
     }
     this.#host?.started(this, initDurationMs);
     this.apply({ type: "assigned" });
-    if (this.pool) this.#deps.becameFunction(this);
+    if (!this.pool || this.#became) return;
+    this.#became = true;
+    this.#deps.becameFunction(this);
   }
 
   #stateChanged({ state, epoch, assignmentId, pass }: StateChange): void {
@@ -455,6 +469,9 @@ export class Environment {
   #leave(): void {
     const host = this.#host;
     this.#host = undefined;
+    // Whatever it becomes, that one's role is another.
+    this.#unfollowRole?.();
+    this.#unfollowRole = undefined;
     this.#setRunnable(undefined);
     this.#assignmentId = undefined;
     this.#assigned = false;
@@ -469,9 +486,10 @@ export class Environment {
     if (wanted === (this.#unfollowRole !== undefined)) return;
     this.#unfollowRole?.();
     this.#unfollowRole = undefined;
-    if (!wanted || !this.#runnable) return;
-    this.#unfollowRole = this.#deps.followRole(this.identity.namespace, roleOf(this.#runnable.effective), (header) =>
-      this.#connection?.send({ type: FrameType.roleToken, header }),
+    const assignmentId = this.#assignmentId;
+    if (!wanted || !this.#runnable || assignmentId === undefined) return;
+    this.#unfollowRole = this.#deps.followRole(this.identity.namespace, roleOf(this.#runnable.effective), (token) =>
+      this.#connection?.send({ type: FrameType.roleToken, header: { ...token, assignmentId } }),
     );
   }
 
@@ -536,14 +554,15 @@ export class Environment {
     if (frame?.type !== FrameType.result) return;
     if (frame.header.errorType === OUT_OF_MEMORY) this.#overran = true;
     const running = this.#take();
-    if (running) this.#host?.finished(this, running.invocation, running.answer(frame));
+    this.#billsInit = false;
+    if (running) this.#host?.finished(this, running.invocation, running.answer(frame, this.#deps.clock.monotonic()));
   }
 
   #requeue(): void {
     const running = this.#take();
     if (!running) return;
     running.requeued();
-    this.#host?.requeued(running.invocation);
+    this.#host?.requeued(this, running.invocation);
   }
 
   #fail(why: "connectionLost" | "overuse" | "protocol" | "noAnswer"): void {

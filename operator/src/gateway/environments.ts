@@ -36,6 +36,9 @@ const ACKNOWLEDGE_MS = 3_000;
 const FOUND_EXPECTED_MS = 2_000;
 /** A pod that was made within this time is one that a caller waits for now. */
 const NEW_MS = 10_000;
+/** An answer of the API server that takes longer than this is none (the client gives up before). */
+const REMOVED_MS = 120_000;
+
 /** What becomes of environments that came from pools or are declared. */
 export interface EnvironmentKeeper extends PoolKeeper {
   /** Another gateway has wanted an environment for a function: it took one from a pool, or made a pod. */
@@ -69,6 +72,8 @@ export class Environments implements AgentHost {
   readonly #byPod = new Map<string, Environment>();
   /** Agents whose pod the watch has not shown yet. */
   readonly #awaited = new Map<string, Set<() => void>>();
+  /** UIDs of pods that went before they were in the table, with the monotonic milliseconds: the answer to their creation may be to come. */
+  readonly #removed = new Map<string, number>();
   /** Pods that this gateway has made for pools, as long as nobody was given their ticket. */
   readonly #ticketsDue = new Set<string>();
 
@@ -149,9 +154,10 @@ export class Environments implements AgentHost {
   }
 
   /** Takes note that a pod is gone. */
-  removePod(pod: Pod): void {
-    const environment = this.#byPod.get(`${pod.metadata.namespace ?? ""}/${pod.metadata.name}`);
-    if (environment && environment.identity.podUid === pod.metadata.uid) this.#end(environment);
+  removePod({ metadata: { namespace = "", name, uid = "" } }: Pod): void {
+    const environment = this.#byPod.get(keyOf({ namespace, podName: name }));
+    if (environment?.identity.podUid === uid) this.#end(environment);
+    else this.#removed.set(uid, this.#options.clock.monotonic());
   }
 
   /** Puts a pod that this gateway has just made into the table, unless the watch was quicker. */
@@ -291,6 +297,7 @@ export class Environments implements AgentHost {
       if (!this.#functionOf(environment)) environment.tick(now);
       if (environment.phase === "gone") this.#forget(environment);
     }
+    for (const [uid, at] of this.#removed) if (now - at > REMOVED_MS) this.#removed.delete(uid);
     this.#replaceUnacknowledged(now);
   }
 
@@ -350,7 +357,10 @@ export class Environments implements AgentHost {
   #adopt(identity: EnvironmentIdentity, of: Pick<EnvironmentFacts, "assignmentId" | "runnable" | "pool">): Environment {
     const { clock, startTimeoutMs } = this.#options;
     const known = this.#byPod.get(keyOf(identity));
-    return known ?? this.#add(identity, { ...of, provisioned: undefined, expectedMs: startTimeoutMs, createdAt: clock.now() });
+    if (known) return known;
+    const made = this.#add(identity, { ...of, provisioned: undefined, expectedMs: startTimeoutMs, createdAt: clock.now() });
+    if (this.#removed.delete(identity.podUid)) this.#end(made);
+    return made;
   }
 
   #add(identity: EnvironmentIdentity, facts: Omit<EnvironmentFacts, "owned">): Environment {
@@ -397,9 +407,9 @@ export class Environments implements AgentHost {
 
   #deletePod(environment: Environment, now: boolean): void {
     const { pods, suspects } = this.#options;
-    if (!now) pods.remove(environment.identity, undefined);
     // A dead node never confirms a deletion, so there only the object is removed; a live one ends the processes first.
-    else pods.remove(environment.identity, suspects.has(environment.nodeName) ? 0 : 1);
+    const isDead = !environment.connected && suspects.has(environment.nodeName);
+    pods.remove(environment.identity, isDead ? 0 : now ? 1 : undefined);
   }
 }
 

@@ -61,6 +61,11 @@ export class FreshCache<I, V> {
     return this.#load(key, entry ?? this.#add(key), input);
   }
 
+  /** Whether there is a value, however old. */
+  has(key: string): boolean {
+    return this.#entries.get(key)?.value !== undefined;
+  }
+
   #add(key: string): Entry<V> {
     for (const [oldest, { pending }] of this.#entries) {
       if (this.#entries.size < this.#options.maxEntries) break;

@@ -1,5 +1,6 @@
 /** A function as the gateway knows it, made from the Function, Version and Alias objects that bear its name. Pure. */
 import type { Alias, FunctionEffective, Function as FunctionObject, Version } from "../api/types.generated.ts";
+import { qualifierOf } from "../domain/arns.ts";
 import { functionNameOf, runnableId } from "../domain/effective.ts";
 import { KappaError } from "../domain/errors.ts";
 import { LATEST } from "../domain/names.ts";
@@ -189,7 +190,12 @@ export function refusalOf(entry: FunctionEntry, version: string, arn: string): K
   return new KappaError("K104", name === "Failed" && reason !== undefined ? `${text}. ${reason}` : text);
 }
 
-/** Lambda's answer for a function, version or alias that is not there. */
+/** The same, of an ARN as it was invoked: Lambda names the qualifier that was meant where none was given. */
+export function notFoundInvoked(arn: string): KappaError {
+  return notFound(arn.split(":").slice(0, 7).join(":"), qualifierOf(arn) ?? LATEST);
+}
+
+/** Lambda's answer for a function, version or alias that is not there. @param arn of the function, without qualifier */
 export function notFound(arn: string, qualifier: string): KappaError {
   return new KappaError("K100", `Function not found: ${arn}:${qualifier}`);
 }

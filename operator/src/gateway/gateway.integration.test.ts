@@ -38,9 +38,17 @@ type Invoked = InvokeCommandOutput & { echo: Echo };
 
 async function invoke(name: string, event: unknown, over: Partial<InvokeCommand["input"]> = {}, client = lambda): Promise<Invoked> {
   const payload = event === undefined ? {} : { Payload: JSON.stringify(event) };
-  const output = await client.send(new InvokeCommand({ FunctionName: name, ...payload, ...over }));
+  const command = new InvokeCommand({ FunctionName: name, ...payload, ...over });
+  const output = await until(
+    () => client.send(command).catch((error: Error) => (made.has(name) && isPending(error) ? undefined : Promise.reject(error))),
+    `the state of ${name}`,
+  );
   return { ...output, echo: JSON.parse(Buffer.from(output.Payload ?? []).toString() || "null") };
 }
+
+/** Functions that are active by now, of which a gateway may have seen the object before its status. */
+const made = new Set<string>();
+const isPending = ({ name, message }: Error) => name === "ResourceConflictException" && message.endsWith("state: Pending");
 
 /** What AWS's client throws. */
 async function refusal(call: Promise<unknown>): Promise<{ name: string; status: number | undefined; message: string; Reason?: string }> {
@@ -60,6 +68,7 @@ async function refusal(call: Promise<unknown>): Promise<{ name: string; status: 
 /** Makes a function and waits until the gateway has heard of it, without starting an environment. */
 async function make(name: string, spec: Parameters<World["fn"]>[2] = {}, namespace = "team"): Promise<void> {
   await world.fn(namespace, name, spec);
+  made.add(name);
   const client = world.lambda(gateway, namespace);
   await until(
     async () => client.send(new InvokeCommand({ FunctionName: name, InvocationType: "DryRun" })).catch(() => undefined),

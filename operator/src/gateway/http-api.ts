@@ -8,20 +8,20 @@ import { checkJson } from "../lambda-api/json-document.ts";
 import { objectName } from "../resources/names.ts";
 import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { answerError, answerInvocation } from "./answer.ts";
 import type { Authenticator, Identify } from "./authenticator.ts";
 import type { Authoriser } from "./authoriser.ts";
-import type { BillingApi, OwnAnswer } from "./billing-api.ts";
+import type { BillingApi } from "./billing-api.ts";
 import type { Caller } from "./caller.ts";
+import { Exchange } from "./exchange.ts";
 import { type Forwarder, ownerLost } from "./forwarder.ts";
-import { type FunctionEntry, functionKey, hasVersion, notFound } from "./function-entry.ts";
+import { type FunctionEntry, functionKey, hasVersion, notFound, notFoundInvoked } from "./function-entry.ts";
 import type { FunctionRegistry } from "./function-registry.ts";
-import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
-import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
+import { type PayloadBudget, readBody } from "./http-body.ts";
+import type { Invocation } from "./invocation.ts";
+import { LocalInvocation } from "./local-invocation.ts";
 import { listen } from "./long-connections.ts";
 import { resolveQualifier } from "./qualifiers.ts";
 import type { Random } from "./random.ts";
-import { type StreamedAnswer, streamedAnswer } from "./streamed-answer.ts";
 
 /** For a whole request to arrive; a 6 MB one over 1 Mbit/s takes 50 s. */
 const RECEIVE_MS = 120_000;
@@ -223,7 +223,7 @@ export class LambdaApi {
     if (other === undefined) {
       const entry = registry.byKey(key);
       if (entry) submit(entry, invocation);
-      else exchange.refuse(new KappaError("K100", `Function not found: ${invocation.invokedArn}`));
+      else exchange.refuse(notFoundInvoked(invocation.invokedArn));
       return;
     }
     const { requestId, invokedArn, version, logTail, streaming, clientContext, traceId, payload } = invocation;
@@ -252,170 +252,6 @@ export class LambdaApi {
       for (const [request, since] of this.#receiving) if (now - since > RECEIVE_MS) request.destroy();
       this.#sweepLater();
     }, 5_000);
-  }
-}
-
-/** One request and its answer, which is given once. */
-class Exchange {
-  readonly response: ServerResponse;
-  readonly requestId: string;
-  readonly arrivedAt: number;
-  /** What its bytes are charged to. */
-  readonly held: Budget;
-  readonly #answered: (status: number) => void;
-  #over = false;
-  #whenOver: (() => void) | undefined;
-
-  /**
-   * @param of.answered told the status of the answer, once
-   * @param of.closed called when the answer has left, or the caller
-   */
-  constructor(
-    response: ServerResponse,
-    of: { requestId: string; arrivedAt: number; held: Budget; answered: (status: number) => void; closed: () => void },
-  ) {
-    this.response = response;
-    this.requestId = of.requestId;
-    this.arrivedAt = of.arrivedAt;
-    this.held = of.held;
-    this.#answered = of.answered;
-    const { closed } = of;
-    response.once("close", () => {
-      closed();
-      this.abandoned();
-    });
-  }
-
-  /** Calls back once nobody waits for the answer any more. */
-  whenOver(callback: () => void): void {
-    if (this.#over) callback();
-    else this.#whenOver = callback;
-  }
-
-  /** Whether the caller went away before its answer. */
-  get isGone(): boolean {
-    return this.response.destroyed && !this.response.writableFinished;
-  }
-
-  /** Runs a step; what it throws is the answer. */
-  attempt(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      this.refuse(error);
-    }
-  }
-
-  /** Goes on with a value: at once when it is there, else when it comes. Only called within {@link attempt}. */
-  continueWith<T>(value: T | Promise<T>, next: (value: T) => void): void {
-    if (value instanceof Promise) value.then(next).catch((error: unknown) => this.refuse(error));
-    else next(value);
-  }
-
-  refuse(error: unknown): void {
-    if (this.isGone) this.abandoned();
-    else this.answered(answerError(this.response, error, this.requestId));
-  }
-
-  dryRun(version: string): void {
-    this.response.writeHead(204, { "x-amzn-requestid": this.requestId, "x-amz-executed-version": version });
-    this.response.end();
-    this.answered(204);
-  }
-
-  whole({ contentType, body }: OwnAnswer): void {
-    const { response, requestId } = this;
-    response.writeHead(200, {
-      "content-type": contentType,
-      "content-length": Buffer.byteLength(body),
-      "x-amzn-requestid": requestId,
-      "cache-control": "no-store",
-    });
-    response.end(body);
-    this.answered(200);
-  }
-
-  /** The answer was written. */
-  answered(status: number): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#whenOver?.();
-    this.#answered(status);
-  }
-
-  /** There is nobody to answer (499 is nginx's status for it). Does nothing once there was an answer. */
-  abandoned(): void {
-    this.answered(499);
-  }
-}
-
-/** An invocation whose caller is connected to this gateway. */
-class LocalInvocation implements Invocation {
-  readonly exchange: Exchange;
-  readonly requestId: string;
-  readonly invokedArn: string;
-  readonly version: string;
-  readonly payload: Uint8Array;
-  readonly logTail: boolean;
-  readonly streaming: boolean;
-  readonly clientContext?: string;
-  readonly traceId: string;
-  readonly arrivedAt: number;
-  waited = false;
-  /** How often it was given to an owner. */
-  routed = 0;
-  readonly #reroute: (invocation: LocalInvocation) => void;
-  #answer: StreamedAnswer | undefined;
-
-  constructor(
-    exchange: Exchange,
-    of: {
-      invokedArn: string;
-      version: string;
-      payload: Uint8Array;
-      logTail: boolean;
-      streaming: boolean;
-      clientContext?: string;
-      traceId: string;
-    },
-    reroute: (invocation: LocalInvocation) => void,
-  ) {
-    this.exchange = exchange;
-    this.requestId = exchange.requestId;
-    this.invokedArn = of.invokedArn;
-    this.version = of.version;
-    this.payload = of.payload;
-    this.logTail = of.logTail;
-    this.streaming = of.streaming;
-    if (of.clientContext !== undefined) this.clientContext = of.clientContext;
-    this.traceId = of.traceId;
-    this.arrivedAt = exchange.arrivedAt;
-    this.#reroute = reroute;
-  }
-
-  get cancelled(): boolean {
-    return this.exchange.isGone;
-  }
-
-  waiting(): void {
-    this.waited = true;
-  }
-
-  started(): void {
-    // The caller learns of it by the answer only.
-  }
-
-  chunk(bytes: Uint8Array, contentType: string | undefined, left: BytesLeft): void {
-    this.#answer ??= streamedAnswer(this.exchange.response, this, this.exchange.held);
-    this.#answer.write(bytes, contentType, left);
-  }
-
-  finish(outcome: Outcome): void {
-    const { exchange } = this;
-    if (exchange.isGone) return void exchange.abandoned();
-    if (outcome.type === "notOwner") return void exchange.attempt(() => this.#reroute(this));
-    if (this.streaming) this.#answer ??= streamedAnswer(exchange.response, this, exchange.held);
-    exchange.answered(this.#answer ? this.#answer.end(outcome) : answerInvocation(exchange.response, outcome, this));
   }
 }
 

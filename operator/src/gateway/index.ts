@@ -1,10 +1,7 @@
 /** The gateway: Lambda's Invoke API in front, environments behind, other gateways beside. */
-import type { Alias, Function as FunctionObject, Version } from "../api/types.generated.ts";
 import type { Bus } from "../bus/index.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { type Clock, sleep, systemClock } from "../kube/clock.ts";
-import { Resources } from "../kube/objects.ts";
-import { Reflector } from "../kube/reflector.ts";
 import { POOL_EPHEMERAL_STORAGE_MB } from "../resources/environment-pod.ts";
 import type { GatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -22,7 +19,8 @@ import type { GatewayConfig } from "./config-types.ts";
 import { Dispatchers } from "./dispatchers.ts";
 import { Environments } from "./environments.ts";
 import { Forwarder } from "./forwarder.ts";
-import { FunctionRegistry, trimAlias, trimFunction, trimVersion } from "./function-registry.ts";
+import { FunctionRegistry } from "./function-registry.ts";
+import { FunctionWatches } from "./function-watches.ts";
 import { LambdaApi } from "./http-api.ts";
 import { PayloadBudget } from "./http-body.ts";
 import { PackageCache } from "./package-cache.ts";
@@ -72,6 +70,7 @@ export interface Gateway {
 const LINGER_MS = 2_000;
 /** How long accounts whose RoleBinding is still to come hold up readiness. */
 const ACCOUNTS_MS = 10_000;
+const ACCOUNTS_POLL_MS = 50;
 /** A third of the memory that the chart gives the process; a payload is copied once on its way. */
 const PAYLOAD_BYTES = 256 * 1024 * 1024;
 /** Of these for one source address: behind a load balancer it is that of many callers, so it has room for twenty of the largest. */
@@ -110,7 +109,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   const roleTokens = new RoleTokens({ client, clock, random, log });
 
   const writer = new AssignmentWriter({ client, clock, log, settings: config.environment });
-  const owns = (key: string): boolean => peers.isSelf(peers.ownerOf(key));
+  const owns = (key: string): boolean => peers.owns(key);
 
   // The tables refer to each other; what is called later than this function may be made later in it.
   const environments: Environments = new Environments({
@@ -129,7 +128,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
         return peers.epoch;
       },
       ownerOf: (key) => peers.ownerOf(key),
-      isSelf: (name) => peers.isSelf(name),
+      owns,
       membersFor: (key) => peers.membersFor(key),
       heard: (epoch) => peers.heard(epoch),
     },
@@ -149,14 +148,14 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     log,
     self: config.instance,
     // Before it is known what is there, everything would be made anew.
-    keeps: (namespace) => peers.settled && owns(poolOwnerKey(namespace)) && accounts.isWatched(namespace),
+    keeps: (namespace) => owns(poolOwnerKey(namespace)) && accounts.isWatched(namespace),
     lives: (gateway) => peers.member(gateway) !== undefined,
     addressesFor(namespace) {
       const others = peers.membersFor(poolOwnerKey(namespace)).filter(({ name }) => name !== config.instance);
       return [peers.member(config.instance), ...others].flatMap((member) => (member ? [member.address] : []));
     },
   });
-  const prefetch = new PackagePrefetch({ registry, packages, isOwner: (key) => peers.settled && owns(key) });
+  const prefetch = new PackagePrefetch({ registry, packages, isOwner: owns });
   const accounts: Accounts = new Accounts({
     client,
     clock,
@@ -176,6 +175,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     isOwner: owns,
     deps: {
       log,
+      chance: () => random.chance(),
       metrics: ledger.observing(metrics),
       pods,
       suspects,
@@ -263,45 +263,22 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
   const apiPort = await api.start();
   metrics.observe({ environments: () => environments.counts(), peers: () => peers.count, agents: () => agentServer.connections });
 
-  const functions = new Reflector<FunctionObject>(client, {
-    resource: Resources.function,
-    transform: trimFunction,
-    clock,
-    onError: (err) => log.warn({ err }, "the functions cannot be watched; trying again"),
-  });
-  functions.subscribe(({ type, object }) => (type === "upsert" ? registry.put(object) : registry.remove(object)));
-  const versions = new Reflector<Version>(client, {
-    resource: Resources.version,
-    transform: trimVersion,
-    clock,
-    onError: (err) => log.warn({ err }, "the versions cannot be watched; trying again"),
-  });
-  versions.subscribe(({ type, object }) => (type === "upsert" ? registry.putVersion(object) : registry.removeVersion(object)));
-  const aliases = new Reflector<Alias>(client, {
-    resource: Resources.alias,
-    transform: trimAlias,
-    clock,
-    onError: (err) => log.warn({ err }, "the aliases cannot be watched; trying again"),
-  });
-  aliases.subscribe(({ type, object }) => (type === "upsert" ? registry.putAlias(object) : registry.removeAlias(object)));
-
+  const functions = new FunctionWatches({ client, registry, clock, log });
   let accountsWaited = false;
   let draining = false;
   ledger.start();
   accounts.start();
-  for (const watched of [functions, versions, aliases]) watched.start();
+  functions.start();
   dispatchers.start();
   pools.start();
-  const starting = Promise.all([
-    tokens.load(stopping.signal),
-    peers.start().then(() => prefetch.ownersChanged()),
-    accounts
-      .synced()
-      .then(() => sleep(clock, ACCOUNTS_MS, stopping.signal))
-      .then(() => {
-        accountsWaited = true;
-      }),
-  ]);
+  const waitForAccounts = async (): Promise<void> => {
+    await accounts.synced();
+    const until = clock.monotonic() + ACCOUNTS_MS;
+    while (accounts.unsynced().length > 0 && clock.monotonic() < until) await sleep(clock, ACCOUNTS_POLL_MS, stopping.signal);
+    accountsWaited = true;
+  };
+  const known = Promise.all([functions.synced(), waitForAccounts()]);
+  const starting = Promise.all([tokens.load(stopping.signal), peers.start(known).then(() => prefetch.ownersChanged())]);
   starting.catch((err: unknown) => {
     if (!stopping.signal.aborted) log.error({ err }, "the gateway did not start completely");
   });
@@ -312,13 +289,12 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
     notReady() {
       const reasons: string[] = [];
       if (draining) reasons.push("it is going away");
-      if (!functions.hasSynced || !versions.hasSynced || !aliases.hasSynced)
-        reasons.push("the functions, versions and aliases were not listed yet");
+      if (!functions.hasSynced) reasons.push("the functions, versions and aliases were not listed yet");
       if (!accounts.hasSynced) reasons.push("the accounts were not listed yet");
       else if (!accountsWaited)
         for (const namespace of accounts.unsynced()) reasons.push(`the pods and keys of account ${namespace} were not listed yet`);
       if (!tokens.loaded) reasons.push("the cluster's token keys were not fetched yet");
-      if (!peers.settled) reasons.push("it is not known yet which other gateways live");
+      if (!peers.joined) reasons.push("it has not joined the other gateways yet");
       return reasons;
     },
     async stop(graceMs = GRACE_MS) {
@@ -340,7 +316,7 @@ export async function startGateway(deps: GatewayDeps, config: GatewayConfig): Pr
       await ledger.stop();
       pods.stop();
       roleTokens.stop();
-      await Promise.all([api.stop(), agentServer.stop(), functions.stop(), versions.stop(), aliases.stop(), accounts.stop()]);
+      await Promise.all([api.stop(), agentServer.stop(), functions.stop(), accounts.stop()]);
       await peers.stop();
       await peerServer.stop();
       log.info({ seconds: (clock.monotonic() - since) / 1000 }, "the gateway is gone");

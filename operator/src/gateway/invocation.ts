@@ -15,8 +15,8 @@ export type Outcome =
 /** Hears how many bytes of a streamed response have left this gateway, or are of no use to anybody any more. */
 export type BytesLeft = (bytes: number) => void;
 
-/** One event on its way to an environment, and its caller. */
-export interface Invocation {
+/** What is asked for. */
+export interface InvocationRequest {
   readonly requestId: string;
   /** ARN as invoked, with qualifier if there was one. */
   readonly invokedArn: string;
@@ -28,6 +28,12 @@ export interface Invocation {
   readonly streaming: boolean;
   readonly clientContext?: string;
   readonly traceId: string;
+}
+
+/** One event on its way to an environment, and its caller. */
+export interface Invocation extends InvocationRequest {
+  /** Another one, if its alias moved while it waited. */
+  version: string;
   /** Monotonic milliseconds of its arrival at this gateway. */
   readonly arrivedAt: number;
   /** The caller went away. What runs goes on, as in Lambda; what waits is dropped. */

@@ -52,11 +52,13 @@ export class Lane {
   #failures = 0;
   #failedAt = Number.NEGATIVE_INFINITY;
   #ignoreSuspectsUntil = 0;
-  readonly #runTimes = new RunTimes();
+  readonly #runTimes: RunTimes;
   #isPatient = false;
 
-  constructor(version: string, runnable: Runnable | undefined, host: LaneHost, deps: LaneDeps) {
+  /** @param ofFunction how long the function's events take lately, whichever version runs them */
+  constructor(version: string, runnable: Runnable | undefined, ofFunction: RunTimes, host: LaneHost, deps: LaneDeps) {
     this.version = version;
+    this.#runTimes = new RunTimes(ofFunction);
     this.#runnable = runnable;
     this.#host = host;
     this.#deps = deps;
@@ -126,6 +128,11 @@ export class Lane {
     invocation.waiting();
     this.#waiting.push(invocation);
     this.pump();
+  }
+
+  /** An event comes that waited for another version. */
+  append(invocation: Invocation): void {
+    this.#waiting.push(invocation);
   }
 
   /** An event comes back that had not begun: it is the next. */
@@ -201,6 +208,15 @@ export class Lane {
   /** The caller who came last does not wait any more. */
   takeNewest(): Invocation | undefined {
     return this.#waiting.pop();
+  }
+
+  /** Those of whom it is true wait here no longer. */
+  takeWaitingWho(leaves: (invocation: Invocation) => boolean): Invocation[] {
+    if (!this.#waiting.some(leaves)) return [];
+    const waiting = this.takeWaiting();
+    const { left = [], stay = [] } = Object.groupBy(waiting, (invocation) => (leaves(invocation) ? "left" : "stay"));
+    this.#waiting.push(...stay);
+    return left;
   }
 
   /** Nobody waits here any more. */

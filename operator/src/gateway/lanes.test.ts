@@ -129,6 +129,66 @@ describe("an update", () => {
   });
 });
 
+describe("an alias that moves", () => {
+  const versions = () => {
+    const t = setup();
+    t.put();
+    for (const version of [1, 2, 3]) t.putVersion(version);
+    t.putAlias("live", "1");
+    return t;
+  };
+
+  test("takes with it who waits for its former version, and nobody who named that by number", async () => {
+    const t = versions();
+    for (const id of ["a", "b"]) t.invoke(id, "f", { version: "1", qualifier: "live" });
+    t.invoke("c", "f", { version: "1", qualifier: "1" });
+    await t.pass(0);
+    t.putAlias("live", "2");
+    await t.pass(0);
+    const agents = await Promise.all(t.created.map((_, i) => t.connect(i)));
+    for (const agent of agents) agent.assigned();
+    const ran = agents.map((agent) => [agent.running, assignedVersion(agent)]).filter(([running]) => running !== undefined);
+    expect(ran.sort()).toEqual([
+      ["a", "2"],
+      ["b", "2"],
+      ["c", "1"],
+    ]);
+  });
+
+  test("leaves who waits for a version that it still leads to", async () => {
+    const t = versions();
+    t.invoke("a", "f", { version: "1", qualifier: "live" });
+    await t.pass(0);
+    t.putAlias("live", "2", { "1": "0.1" });
+    const agent = await latest(t);
+    expect([agent.running, assignedVersion(agent), t.created.length]).toEqual(["a", "1", 1]);
+  });
+
+  test("chooses by weight anew for who waited for a version that it has left", async () => {
+    const t = versions();
+    t.control.chance = 0.05;
+    t.invoke("a", "f", { version: "1", qualifier: "live" });
+    await t.pass(0);
+    t.putAlias("live", "2", { "3": "0.1" });
+    const agent = await latest(t);
+    expect([agent.running, assignedVersion(agent)]).toEqual(["a", "3"]);
+  });
+});
+
+describe("a new version", () => {
+  test("of a function whose events are short gets no environment for each of those who wait", async () => {
+    const t = setup();
+    t.put();
+    t.putVersion(1);
+    t.invoke("first");
+    const agent = await latest(t);
+    agent.answer();
+    for (let i = 0; i < 20; i++) t.invoke(`${i}`, "f", { version: "1" });
+    await t.pass(0);
+    expect(t.created.length).toBe(2);
+  });
+});
+
 describe("new environments come no quicker than Lambda's", () => {
   test("a thousand at once, and the next callers are throttled until a tenth of a second has passed for each", async () => {
     const t = setup({ accountConcurrency: 3_000 });

@@ -12,14 +12,27 @@ const TURN_MS = 1;
 
 /** How long the events of a function's version take lately. */
 export class RunTimes {
+  readonly #ofFunction: RunTimes | undefined;
   #meanMs: number | undefined;
 
+  /** @param ofFunction of all its versions: what is expected of one that has not run, so that a new version is no burst of starts */
+  constructor(ofFunction?: RunTimes) {
+    this.#ofFunction = ofFunction;
+  }
+
   add(durationMs: number): void {
+    this.#ofFunction?.add(durationMs);
     this.#meanMs = this.#meanMs === undefined ? durationMs : this.#meanMs + WEIGHT * (durationMs - this.#meanMs);
+  }
+
+  /** Milliseconds; undefined while nothing is known. */
+  get expectedMs(): number | undefined {
+    return this.#meanMs ?? this.#ofFunction?.expectedMs;
   }
 
   /** Whether so many environments serve so many callers within {@link PATIENCE_MS}. False while nothing is known. */
   areServedSoon(callers: number, environments: number): boolean {
-    return this.#meanMs !== undefined && environments > 0 && callers * (this.#meanMs + TURN_MS) <= environments * PATIENCE_MS;
+    const meanMs = this.expectedMs;
+    return meanMs !== undefined && environments > 0 && callers * (meanMs + TURN_MS) <= environments * PATIENCE_MS;
   }
 }

@@ -1,21 +1,21 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { WebSocketServer } from "ws";
-import { callerThrottled, KappaError } from "../domain/errors.ts";
+import { callerThrottled } from "../domain/errors.ts";
 import { LATEST } from "../domain/names.ts";
 import type { Clock } from "../kube/clock.ts";
 import { MAX_PAYLOAD } from "../lambda-api/invoke-request.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { answerInvocation } from "./answer.ts";
 import { decodeForwarded, FORWARD_HEADER, FORWARD_PATH, type Forwarded } from "./forwarded.ts";
-import { type FunctionEntry, runnableOf } from "./function-entry.ts";
+import { type FunctionEntry, notFoundInvoked, runnableOf } from "./function-entry.ts";
 import type { FunctionRegistry } from "./function-registry.ts";
 import { type Budget, type PayloadBudget, readBody } from "./http-body.ts";
-import type { BytesLeft, Invocation, Outcome } from "./invocation.ts";
+import { HttpInvocation } from "./http-invocation.ts";
+import type { Invocation, Outcome } from "./invocation.ts";
 import { listen } from "./long-connections.ts";
 import { MAX_PEER_MESSAGE } from "./peer-messages.ts";
 import { PEER_NAME, PEER_PATH, type Peers } from "./peers.ts";
-import { type StreamedAnswer, streamedAnswer } from "./streamed-answer.ts";
 
 /** The other gateway's watch may be a moment ahead of ours. */
 const FUNCTION_WAIT_MS = 1_000;
@@ -118,7 +118,7 @@ export class PeerServer {
       unsubscribe();
       // The dispatcher says why a version cannot be run.
       if (entry) submit(entry, invocation);
-      else invocation.finish({ type: "refused", error: new KappaError("K100", `Function not found: ${invocation.invokedArn}`) });
+      else invocation.finish({ type: "refused", error: notFoundInvoked(invocation.invokedArn) });
     };
     const cancel = clock.setTimeout(() => done(registry.byKey(key)), FUNCTION_WAIT_MS);
     const unsubscribe = registry.subscribe((changed, entry) => {
@@ -137,34 +137,13 @@ function digest(text: string): Buffer {
 }
 
 /** An invocation whose caller is at another gateway. */
-class ForwardedInvocation implements Invocation {
-  readonly requestId: string;
-  readonly invokedArn: string;
-  readonly version: string;
-  readonly payload: Uint8Array;
-  readonly logTail: boolean;
-  readonly streaming: boolean;
-  readonly clientContext?: string;
-  readonly traceId: string;
-  readonly arrivedAt: number;
+class ForwardedInvocation extends HttpInvocation {
   cancelled = false;
-  waited = false;
   readonly #response: ServerResponse;
-  readonly #budget: Budget;
-  #answer: StreamedAnswer | undefined;
   #toldWaiting = false;
 
   constructor(forwarded: Forwarded, payload: Uint8Array, arrivedAt: number, response: ServerResponse, budget: Budget) {
-    this.requestId = forwarded.requestId;
-    this.invokedArn = forwarded.invokedArn;
-    this.version = forwarded.version;
-    this.logTail = forwarded.logTail;
-    this.streaming = forwarded.streaming;
-    this.#budget = budget;
-    if (forwarded.clientContext !== undefined) this.clientContext = forwarded.clientContext;
-    this.traceId = forwarded.traceId;
-    this.payload = payload;
-    this.arrivedAt = arrivedAt;
+    super({ ...forwarded, payload }, arrivedAt, response, budget);
     this.#response = response;
     response.on("close", () => {
       this.cancelled = !response.writableFinished;
@@ -172,8 +151,8 @@ class ForwardedInvocation implements Invocation {
   }
 
   /** An interim response says "nothing of it has run": if this gateway dies now, the other one may try elsewhere. */
-  waiting(): void {
-    this.waited = true;
+  override waiting(): void {
+    super.waiting();
     if (this.#toldWaiting) return;
     this.#toldWaiting = true;
     this.#response.writeProcessing();
@@ -186,15 +165,7 @@ class ForwardedInvocation implements Invocation {
     this.#response.writeProcessing();
   }
 
-  chunk(bytes: Uint8Array, contentType: string | undefined, left: BytesLeft): void {
-    this.#answer ??= streamedAnswer(this.#response, this, this.#budget);
-    this.#answer.write(bytes, contentType, left);
-  }
-
   finish(outcome: Outcome): void {
-    if (this.#response.destroyed) return;
-    if (this.streaming) this.#answer ??= streamedAnswer(this.#response, this, this.#budget);
-    if (this.#answer) this.#answer.end(outcome);
-    else answerInvocation(this.#response, outcome, this);
+    if (!this.#response.destroyed) this.answer(outcome);
   }
 }

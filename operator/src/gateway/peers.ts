@@ -31,6 +31,8 @@ const MAX_MEMBERS = 3;
 const ANSWER_MS = 1_000;
 /** An epoch that only agents have told of is waited for so long to be told by a gateway that lives. */
 const HEARSAY_MS = 500;
+/** Agents run beside user code: what they make up must not have the gateways number their views anew all the time. */
+const HEARSAY_PAUSE_MS = 60_000;
 
 export interface PeersOptions {
   self: Self;
@@ -60,8 +62,8 @@ export class Peers {
   /** Largest epoch that another gateway has said. */
   #heard = 0;
   #hearsay = 0;
+  #hearsayTakenAt = Number.NEGATIVE_INFINITY;
   #cancelHearsay: (() => void) | undefined;
-  #settled = false;
   /** Listed gateways that have answered, or have not, at least once. */
   readonly #tried = new Set<string>();
   readonly #onTried = new Set<() => void>();
@@ -87,8 +89,11 @@ export class Peers {
     directory.subscribe(() => this.#listed());
   }
 
-  /** Begins to look for the others. Resolves when those that are listed have answered, or have had the time to. */
-  async start(): Promise<void> {
+  /**
+   * Begins to look for the others, and joins them when those that are listed have answered, or have had the time to.
+   * @param known when what is there to be owned is known: before, this gateway would take what it has not heard of for gone
+   */
+  async start(known: Promise<unknown> = Promise.resolve()): Promise<void> {
     const { directory, clock } = this.#options;
     this.#links.start();
     directory.start();
@@ -108,13 +113,13 @@ export class Peers {
       this.#onTried.add(done);
       done();
     });
-    this.#settled = true;
+    await known;
     if (this.#state === "joining") this.#become("serving");
   }
 
-  /** Whether it is known who is there. */
-  get settled(): boolean {
-    return this.#settled;
+  /** Whether it is known who is there and what there is: until then this gateway owns nothing. */
+  get joined(): boolean {
+    return this.#state !== "joining";
   }
 
   /** Number of this gateway's view of who lives. */
@@ -163,6 +168,11 @@ export class Peers {
     return owner(this.#alive, key) ?? this.#options.self.name;
   }
 
+  /** Whether this gateway decides about a key. */
+  owns(key: string): boolean {
+    return this.joined && this.isSelf(this.ownerOf(key));
+  }
+
   isSelf(name: string): boolean {
     return name === this.#options.self.name;
   }
@@ -192,12 +202,15 @@ export class Peers {
   heard(epoch: number): void {
     if (epoch <= Math.max(this.#epoch, this.#heard, this.#hearsay)) return;
     this.#hearsay = epoch;
-    this.#cancelHearsay ??= this.#options.clock.setTimeout(() => {
+    const { clock } = this.#options;
+    const wait = Math.max(HEARSAY_MS, this.#hearsayTakenAt + HEARSAY_PAUSE_MS - clock.monotonic());
+    this.#cancelHearsay ??= clock.setTimeout(() => {
       this.#cancelHearsay = undefined;
       if (this.#hearsay <= Math.max(this.#epoch, this.#heard)) return;
       this.#heard = this.#hearsay;
+      this.#hearsayTakenAt = clock.monotonic();
       this.#newEpoch();
-    }, HEARSAY_MS);
+    }, wait);
   }
 
   /** Asks another gateway; {@link PeerCalls.request} says when it fails. */
@@ -247,6 +260,7 @@ export class Peers {
 
   #listed(): void {
     this.#links.listed(this.#options.directory.candidates());
+    for (const name of this.#tried) if (!this.#links.get(name)) this.#tried.delete(name);
   }
 
   #linked(peer: Peer, epoch: number): void {
@@ -299,8 +313,12 @@ export class Peers {
   }
 
   #become(state: PeerState): void {
+    const joins = !this.joined && state === "serving";
     this.#state = state;
-    if (!this.#update()) this.#tellAll();
+    if (this.#update()) return;
+    this.#tellAll();
+    // Alone, it was named as the owner of everything before.
+    if (joins) for (const changed of this.#changed) changed(this.#epoch);
   }
 
   #tellAll(): void {

@@ -1,6 +1,9 @@
 /** Which version a caller means. Pure. */
+import { qualifierOf } from "../domain/arns.ts";
 import { LATEST } from "../domain/names.ts";
 import type { FunctionEntry } from "./function-entry.ts";
+
+import type { Invocation } from "./invocation.ts";
 
 const NUMBER = /^\d+$/;
 
@@ -21,4 +24,14 @@ export function resolveQualifier(
   if (!target) return undefined;
   const { version, additional } = target;
   return additional && chance() < additional.weight ? additional.version : version;
+}
+
+/** The alias by which a version was invoked, if it does not lead there any more. */
+export function aliasThatLeft(
+  { aliases }: Pick<FunctionEntry, "aliases">,
+  { invokedArn, version }: Pick<Invocation, "invokedArn" | "version">,
+): string | undefined {
+  const qualifier = qualifierOf(invokedArn);
+  const routes = qualifier === undefined ? undefined : aliases.get(qualifier);
+  return routes && routes.version !== version && routes.additional?.version !== version ? qualifier : undefined;
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { RoleToken } from "../api/environment-protocol.ts";
+import type { KubernetesToken } from "../api/environment-protocol.ts";
 import { systemClock } from "../kube/clock.ts";
 import { KubeError, NO_ANSWER } from "../kube/errors.ts";
 import { createLogger } from "../telemetry/log.ts";
@@ -29,7 +29,7 @@ function setup() {
     log: createLogger({ component: "gateway", level: "info", destination: { write: (line: string) => void lines.push(line) } }),
   });
   const follow = (serviceAccount = "orders", namespace = "team") => {
-    const got: RoleToken[] = [];
+    const got: KubernetesToken[] = [];
     const end = tokens.follow(namespace, serviceAccount, (token) => got.push(token));
     return { got, end };
   };
@@ -145,7 +145,7 @@ test("an answer that is none counts as a failure", async () => {
     random: { uuid: () => "", hex: () => "0", chance: () => 0 },
     log: createLogger({ component: "gateway", level: "silent" }),
   });
-  const got: RoleToken[] = [];
+  const got: KubernetesToken[] = [];
   bad.follow("team", "orders", (token) => got.push(token));
   await pass(MINUTE);
   bad.stop();

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { RoleToken } from "../api/environment-protocol.ts";
+import type { KubernetesToken } from "../api/environment-protocol.ts";
 import { type Backoff, backoffMs } from "../kube/backoff.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../kube/clock.ts";
@@ -19,14 +19,14 @@ const RETRY: Backoff = { baseMs: 1_000, maxMs: 60_000 };
 const Answer = z.object({ status: z.object({ token: z.string().min(1), expirationTimestamp: z.iso.datetime() }) });
 
 /** Takes a role's token, now and whenever it is renewed. */
-type Follower = (token: RoleToken) => void;
+type Follower = (token: KubernetesToken) => void;
 
 interface Role {
   namespace: string;
   serviceAccount: string;
   followers: Set<Follower>;
   /** With monotonic milliseconds until which it is good. */
-  current: { token: RoleToken; until: number } | undefined;
+  current: { token: KubernetesToken; until: number } | undefined;
   failures: number;
   cancel: (() => void) | undefined;
 }
@@ -100,7 +100,7 @@ export class RoleTokens {
     }, ms);
   }
 
-  async #request({ namespace, serviceAccount }: Role): Promise<{ token: RoleToken; lifetimeMs: number }> {
+  async #request({ namespace, serviceAccount }: Role): Promise<{ token: KubernetesToken; lifetimeMs: number }> {
     const { client, clock } = this.#options;
     const askedAt = clock.now();
     const [answer, caCertificate] = await Promise.all([

@@ -24,7 +24,11 @@ export class SuspectNodes {
 
   /** The node did something. That alone does not lift a suspicion. */
   heard(node: string | undefined): void {
-    if (node !== undefined) this.#heardAt.set(node, this.#clock.monotonic());
+    if (node === undefined) return;
+    const now = this.#clock.monotonic();
+    // Nodes go for good, too.
+    if (!this.#heardAt.has(node)) for (const [other, at] of this.#heardAt) if (now - at > SUSPECT_MS) this.#heardAt.delete(other);
+    this.#heardAt.set(node, now);
   }
 
   /** Milliseconds since the node was last heard of. */

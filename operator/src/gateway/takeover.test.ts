@@ -64,6 +64,16 @@ test("whoever is silent for two seconds counts as running something, until he is
   expect(t.invoke("d").outcome()).toBeUndefined();
 });
 
+test("an environment of a former revision that is not heard of yet may end its event: its pod has its own time", async () => {
+  const t = setup({ owned: false });
+  t.put("f");
+  t.watch(identity(0), { status: { phase: "Running", containerStatuses: [{ name: "environment", state: { running: {} } }] } });
+  t.put("f", { revision: "2" });
+  t.ownership(true);
+  await t.pass(0);
+  expect(t.removed).toEqual([{ podName: "f-0", grace: undefined }]);
+});
+
 test("whoever is not heard of yet counts from the beginning, and once", async () => {
   const { t } = await takeover({ environments: 2, limit: 3, mute: 2 });
   const calls = ["a", "b"].map((id) => t.invoke(id));

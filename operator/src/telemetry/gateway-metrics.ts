@@ -117,9 +117,11 @@ export interface FunctionMetrics {
   throttled(): void;
   platformError(): void;
   concurrent(now: number): void;
-  /** An event begins (1) or has ended (-1) in an environment of provisioned concurrency. */
+  /** An event begins (1), or has ended or comes back (-1), in an environment of provisioned concurrency. */
   provisioned(change: 1 | -1): void;
-  /** An event begins in another environment, because those of provisioned concurrency are in use. */
+  /** An event has ended in an environment of provisioned concurrency. */
+  ranProvisioned(): void;
+  /** An event has ended in another environment, because those of provisioned concurrency were in use. */
   spilledOver(): void;
 }
 
@@ -220,10 +222,8 @@ export function createGatewayMetrics(): GatewayMetrics {
           last = now;
         },
         // Few functions have any, so these have no series until they are used.
-        provisioned(change) {
-          provisionedExecutions.inc(labels, change);
-          if (change === 1) provisionedInvocations.inc(labels);
-        },
+        provisioned: (change) => provisionedExecutions.inc(labels, change),
+        ranProvisioned: () => provisionedInvocations.inc(labels),
         spilledOver: () => spillover.inc(labels),
       };
       children.set(key, { metrics, label });
@@ -235,7 +235,8 @@ export function createGatewayMetrics(): GatewayMetrics {
       if (!child) return;
       children.delete(key);
       if (child.label === OVERFLOW) return;
-      for (const metric of [invocations, errors, throttles, platformErrors, duration, billed, billedTime, concurrent])
+      const ofInvocations = [invocations, errors, throttles, platformErrors, duration, billed, billedTime, concurrent];
+      for (const metric of [...ofInvocations, provisionedExecutions, provisionedInvocations, spillover])
         metric.remove(namespace, functionName);
     },
     initDuration: (runtime, seconds) => initDuration.observe({ runtime }, seconds),

@@ -89,7 +89,7 @@ export class Agent {
 
   async #rehearse(): Promise<void> {
     try {
-      await rehearse(this.#options.settings.tmp);
+      await rehearse(this.#options.settings.tmp, () => this.#environment.assignment === undefined);
     } catch (error) {
       this.#options.log.warn("the rehearsal failed; the first start of a function takes longer", { error: describeError(error) });
     }
@@ -134,7 +134,7 @@ export class Agent {
         this.#credit(from, checkCredit(frame.header));
         break;
       case FrameType.roleToken:
-        void this.#renewRoleToken(checkRoleToken(frame.header));
+        this.#renewRoleToken(checkRoleToken(frame.header));
         break;
       case FrameType.shutdown:
         void this.end(`shutdown: ${checkShutdown(frame.header).reason}`);
@@ -227,9 +227,11 @@ export class Agent {
     return this.#gateways.mayAct(from, epoch) ? undefined : "Another gateway owns the function in a later view.";
   }
 
-  async #renewRoleToken(token: RoleToken): Promise<void> {
+  #renewRoleToken(token: RoleToken): void {
+    // Its sender's assignment was refused, and this is another function.
+    if (token.assignmentId !== this.#environment.assignment?.assignmentId) return;
     try {
-      await this.#roleToken.write(token);
+      this.#roleToken.write(token);
     } catch (error) {
       this.#options.log.error("the role's Kubernetes token could not be written; the environment pod mounts a volume for it", {
         folder: this.#options.settings.roleFolder,

@@ -51,9 +51,12 @@ const INVOKE: Invoke = {
   epoch: 0,
 };
 
-/** @param tmp a folder that can be written; nothing is left in it */
-export async function rehearse(tmp: string): Promise<void> {
-  for (let times = 0; times < REHEARSALS; times++) {
+/**
+ * @param tmp a folder that can be written; nothing is left in it
+ * @param wanted false as soon as there is a real assignment: another round would only be in its way
+ */
+export async function rehearse(tmp: string, wanted: () => boolean): Promise<void> {
+  for (let times = 0; times < REHEARSALS && wanted(); times++) {
     const folder = await mkdtemp(join(tmp, ".kappa-"));
     try {
       await rehearseAssignment(folder);

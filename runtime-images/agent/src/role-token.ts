@@ -1,7 +1,9 @@
 /** The execution role's Kubernetes token, put where Kubernetes' clients look for it. */
-import { rename, rm, writeFile } from "node:fs/promises";
+
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { RoleToken } from "../../../operator/src/api/environment-protocol.ts";
+import type { KubernetesToken } from "../../../operator/src/api/environment-protocol.ts";
+import { crypto } from "./builtins.ts";
 
 /** Only the function's user reads it, which is the agent's too. */
 const MODE = 0o400;
@@ -9,37 +11,31 @@ const MODE = 0o400;
 /** Files of one folder, each replaced at once: a client that reads while it is renewed sees the old or the new one, whole. */
 export class RoleTokenFiles {
   readonly #folder: string;
-  #last: Promise<void> = Promise.resolve();
-  #count = 0;
 
   /** @param folder must exist and be writable */
   constructor(folder: string) {
     this.#folder = folder;
   }
 
-  /** Writes one after the other, in the order of the calls. Rejects when the folder cannot be written. */
-  async write({ token, namespace, caCertificate }: RoleToken): Promise<void> {
-    const before = this.#last;
-    const done = (async () => {
-      await before.catch(() => {});
-      // The token last: when it is there, so is what it needs.
-      await this.#replace("ca.crt", caCertificate);
-      await this.#replace("namespace", namespace);
-      await this.#replace("token", token);
-    })();
-    this.#last = done;
-    await done;
+  /**
+   * Waits for the file system, which is in memory: during a cold start the way over the thread pool and back takes ten times as long.
+   * @throws when the folder cannot be written
+   */
+  write({ token, namespace, caCertificate }: KubernetesToken): void {
+    // The token last: when it is there, so is what it needs.
+    this.#replace("ca.crt", caCertificate);
+    this.#replace("namespace", namespace);
+    this.#replace("token", token);
   }
 
-  async #replace(name: string, content: string): Promise<void> {
-    const unfinished = join(this.#folder, `.${name}.${++this.#count}`);
-    // The function shares the folder: whatever it put there under this name is neither written to nor followed.
-    await rm(unfinished, { recursive: true, force: true });
+  #replace(name: string, content: string): void {
+    // The function shares the folder and cannot know this name: nothing that it put there is written to or followed.
+    const unfinished = join(this.#folder, `.${name}.${crypto.randomUUID()}`);
     try {
-      await writeFile(unfinished, content, { mode: MODE, flag: "wx" });
-      await rename(unfinished, join(this.#folder, name));
+      writeFileSync(unfinished, content, { mode: MODE, flag: "wx" });
+      renameSync(unfinished, join(this.#folder, name));
     } catch (error) {
-      await rm(unfinished, { force: true });
+      rmSync(unfinished, { force: true });
       throw error;
     }
   }

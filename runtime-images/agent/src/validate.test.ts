@@ -50,9 +50,10 @@ describe("headers from a gateway", () => {
   });
 
   test("that renew the role's token or give credit are refused when a member is missing", () => {
-    const token = { token: "t", namespace: "team", caCertificate: "PEM" };
+    const token = { assignmentId: "uid/1/a", token: "t", namespace: "team", caCertificate: "PEM" };
     expect(checkRoleToken(token)).toBe(token);
     expect(() => checkRoleToken({ ...token, token: "" })).toThrow('roleToken: "token"');
+    expect(() => checkRoleToken({ ...token, assignmentId: "" })).toThrow('roleToken: "assignmentId"');
     expect(checkCredit({ requestId: "a", bytes: 1 })).toEqual({ requestId: "a", bytes: 1 });
     expect(() => checkCredit({ requestId: "a", bytes: -1 })).toThrow('credit: "bytes"');
   });

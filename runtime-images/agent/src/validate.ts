@@ -82,7 +82,7 @@ const ASSIGNMENT: Shape<Assignment> = {
   pass: text,
   epoch: integer(0, Number.MAX_SAFE_INTEGER),
 };
-const ROLE_TOKEN: Shape<RoleToken> = { token: text, namespace: text, caCertificate: text };
+const ROLE_TOKEN: Shape<RoleToken> = { assignmentId: text, token: text, namespace: text, caCertificate: text };
 const CREDIT: Shape<Credit> = { requestId: text, bytes: integer(1, Number.MAX_SAFE_INTEGER) };
 
 /** @throws FrameError naming the member that is missing or not valid */

@@ -152,6 +152,7 @@ function controllerOf(...objects: LambdaFunction[]) {
     intake,
     region: "us-east-1",
     runtimes: ["python3.11"],
+    accountConcurrency: 110,
     workers: 2,
   });
   running.push(controller);
@@ -170,6 +171,20 @@ describe("the function controller", () => {
     expect(statusOf("a")).toMatchObject({ state: "Active" });
     expect(store.packages).toEqual(new Set([sha256(bytesOf("# a"))]));
     expect(events).toEqual(["Active"]);
+  });
+
+  test("says that a reservation is a limit only, as long as the account cannot keep it", async () => {
+    const reserving = (name: string, reserved: number, second: number) => {
+      const object = fn(name, undefined, { creationTimestamp: `2026-01-01T00:00:0${second}Z` });
+      return { ...object, spec: { ...object.spec, reservedConcurrentExecutions: reserved } };
+    };
+    const { functions, statusOf } = controllerOf(reserving("a", 6, 1), reserving("b", 5, 2));
+    const reasonOf = (name: string) => statusOf(name)?.conditions?.map(({ status, reason }) => [status, reason]);
+    await pass(1_000);
+    expect([reasonOf("a"), reasonOf("b")]).toEqual([[["True", "Active"]], [["True", "ReservationRefused"]]]);
+    functions.remove("team", "a");
+    await pass(1_000);
+    expect(reasonOf("b")).toEqual([["True", "Active"]]);
   });
 
   test("owns nothing but the status of this very object", async () => {

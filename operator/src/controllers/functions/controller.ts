@@ -14,6 +14,7 @@ import type { CodeIntake } from "./code-intake.ts";
 import type { ConfigMaps } from "./config-maps.ts";
 import { type CodeOutcome, type Decision, decideFromCode, decideObstructed, type FunctionView, findObstacle } from "./decide.ts";
 import { withoutCode } from "./held-code.ts";
+import { Reservations } from "./reservations.ts";
 
 /** Packages fetched at the same time. Each may take 250 MB of the scratch folder, which the chart gives 1 GiB. */
 const FETCH_WORKERS = 3;
@@ -28,6 +29,8 @@ export interface FunctionControllerDeps extends ControllerContext {
   intake: CodeIntake;
   region: string;
   runtimes: readonly string[];
+  /** Concurrent executions of an account. */
+  accountConcurrency: number;
   workers: number;
 }
 
@@ -35,6 +38,7 @@ export interface FunctionControllerDeps extends ControllerContext {
 export function functionController(deps: FunctionControllerDeps): Controller & { requeue(fn: LambdaFunction): void } {
   const { functions, namespaces, configMaps, intake, clock } = deps;
   const writes = new LastWrites<LambdaFunction>();
+  const reservations = new Reservations(deps.accountConcurrency);
   const subscriptions: (() => void)[] = [];
   const queue = observedQueue(deps, { name: "functions", workers: deps.workers, reconcile });
   const fetches = observedQueue(deps, {
@@ -107,6 +111,7 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
       region: deps.region,
       runtimes: deps.runtimes,
       ...(nameHeldBy === undefined ? {} : { nameHeldBy }),
+      reservationRefused: reservations.isRefused(namespace, nameKey(fn)),
     };
   }
 
@@ -117,10 +122,23 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
     return oldest(namesakes(fn).filter((other) => other.metadata.uid !== fn.metadata.uid && isOlder(other, fn)));
   }
   function namesakes(fn: LambdaFunction): LambdaFunction[] {
-    return [...(byName.get(nameKey(fn)) ?? [])].flatMap((key) => {
+    return named(nameKey(fn));
+  }
+  function named(name: string): LambdaFunction[] {
+    return [...(byName.get(name) ?? [])].flatMap((key) => {
       const ref = parseKey(key);
       return functions.get(ref.namespace, ref.name) ?? [];
     });
+  }
+
+  /** What one function has reserved decides about others of its account. */
+  function noteReservation(object: LambdaFunction): void {
+    const name = nameKey(object);
+    const holder = oldest(named(name).filter(({ metadata }) => metadata.deletionTimestamp === undefined));
+    const reserved = holder?.spec.reservedConcurrentExecutions;
+    const wants = reserved === undefined ? undefined : { reserved, created: holder?.metadata.creationTimestamp ?? "" };
+    for (const changed of reservations.update(object.metadata.namespace ?? "", name, wants))
+      for (const fn of named(changed)) queue.add(objectKey(fn.metadata));
   }
 
   async function apply(fn: LambdaFunction, { status, notice }: Decision): Promise<void> {
@@ -137,11 +155,13 @@ export function functionController(deps: FunctionControllerDeps): Controller & {
     const names = byName.get(nameKey(object)) ?? new Set<string>();
     if (event.type === "upsert") {
       byName.set(nameKey(object), names.add(key));
+      noteReservation(object);
       queue.add(key);
       return;
     }
     names.delete(key);
     if (names.size === 0) byName.delete(nameKey(object));
+    noteReservation(object);
     intake.forget(object.metadata.uid ?? "");
     writes.forget(key);
     configMaps.release(key);

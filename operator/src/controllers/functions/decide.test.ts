@@ -38,6 +38,7 @@ const view = (of: LambdaFunction, special: Partial<FunctionView> = {}): Function
   account: { enabled: true, accountId: "123456789012" },
   region: "us-east-1",
   runtimes: ["python3.11", "nodejs24.x"],
+  reservationRefused: false,
   ...special,
 });
 const stored = (sha256 = SHA): CodeOutcome => ({ kind: "stored", stored: { sha256, size: 321 } });

@@ -29,6 +29,8 @@ export interface FunctionView {
   region: string;
   /** Runtimes that this installation has images for. */
   runtimes: readonly string[];
+  /** What it wants to have reserved is more than the account can keep. */
+  reservationRefused: boolean;
 }
 
 /** The namespace as an account. */
@@ -153,7 +155,7 @@ export function decideFromCode(view: FunctionView, code: CodeOutcome, clock: { n
   const updating = view.fn.status?.effective !== undefined;
   switch (code.kind) {
     case "stored":
-      return decision(view, active(view.fn, code.stored, clock), clock);
+      return decision(view, active(view, code.stored, clock), clock);
     case "refused": {
       const { error } = code;
       const invalidPackage = error.code.startsWith("K2");
@@ -217,7 +219,12 @@ function underWay(fn: LambdaFunction): Omit<Verdict, "ready"> {
   return { state: State.active, lastUpdateStatus: LastUpdateStatus.inProgress, ...reason, effective, ...given({ lastModified }) };
 }
 
-function active(fn: LambdaFunction, stored: StoredPackage, clock: { now(): number }): Verdict {
+/** Lambda refuses such a reservation with this text; here the function is there, and limited. */
+const RESERVATION_REFUSED =
+  "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100]. " +
+  "It is a limit, and nothing is set aside for the function: lower spec.reservedConcurrentExecutions of this function or of older ones.";
+
+function active({ fn, reservationRefused }: FunctionView, stored: StoredPackage, clock: { now(): number }): Verdict {
   const former = fn.status?.effective;
   const wanted = effectiveConfiguration(fn, stored);
   // Each change of spec is a revision, as each of Lambda's updates is. Which environments stay is not for the revision to say: runnableId.
@@ -229,7 +236,9 @@ function active(fn: LambdaFunction, stored: StoredPackage, clock: { now(): numbe
     lastUpdateStatus: LastUpdateStatus.successful,
     lastModified,
     effective,
-    ready: { status: "True", reason: Reason.active, message: "The function can be invoked with the configuration in spec." },
+    ready: reservationRefused
+      ? { status: "True", reason: Reason.reservationRefused, message: RESERVATION_REFUSED }
+      : { status: "True", reason: Reason.active, message: "The function can be invoked with the configuration in spec." },
   };
 }
 

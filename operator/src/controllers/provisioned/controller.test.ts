@@ -106,6 +106,7 @@ function controllerOf({ initializes = true, ...world }: World) {
     return answer;
   };
   const ofFunction = ({ metadata, spec }: Version | Alias) => functionKey(metadata.namespace, spec.functionName);
+  const namespaces = new FakeCache<NamespaceObject>(namespace);
   const controller = provisionedController({
     ...fake.context,
     versions,
@@ -114,7 +115,7 @@ function controllerOf({ initializes = true, ...world }: World) {
     aliasesByFunction: new CacheIndex<Alias>(aliases, ofFunction),
     functions,
     functionsByName: new CacheIndex<LambdaFunction>(functions, ({ metadata }) => functionKey(metadata.namespace, metadata.name)),
-    namespaces: new FakeCache<NamespaceObject>(namespace),
+    namespaces,
     pods,
     provisionedPods: new CacheIndex<PodObject>(pods, ({ metadata }) => metadata.ownerReferences?.[0]?.uid),
     images: { "python3.11": "image:1" },
@@ -135,7 +136,7 @@ function controllerOf({ initializes = true, ...world }: World) {
     if (!pod) throw new Error("there is a pod");
     pods.put({ ...pod, status: { phase: "Running", conditions: [{ type: "kappa.dev/Initialized", status: "False", message }] } });
   };
-  return { ...fake, versions, aliases, functions, pods, watch, statusOf, created, fail };
+  return { ...fake, controller, namespaces, versions, aliases, functions, pods, watch, statusOf, created, fail };
 }
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
@@ -241,6 +242,31 @@ describe("the controller of provisioned concurrency", () => {
       requestedProvisionedConcurrentExecutions: 4,
       allocatedProvisionedConcurrentExecutions: 2,
     });
+  });
+
+  test("keeps it when another controller takes over", async () => {
+    const first = controllerOf({ versions: [version(7, 2)], functions: [fn("hello", 3)] });
+    await pass(1000);
+    first.versions.put(redeclared(first.versions.get("team", "hello-7"), 4));
+    await pass(1000);
+    const stopped = first.controller.stop();
+    await pass(1000);
+    await stopped;
+    const then = controllerOf({ versions: first.versions.list(), functions: [fn("hello", 3)], pods: first.pods.list() });
+    await pass(1000);
+    expect(then.pods.list().map(({ metadata }) => metadata.uid)).toEqual(first.pods.list().map(({ metadata }) => metadata.uid));
+    expect(then.statusOf("hello-7")).toMatchObject({ status: "FAILED", allocatedProvisionedConcurrentExecutions: 2 });
+  });
+
+  test("says so when the namespace is Kappa's no more, and provides it again when it is", async () => {
+    const { namespaces, statusOf } = controllerOf({ versions: [version(7, 1)] });
+    await pass(1000);
+    namespaces.put({ ...namespace, metadata: { ...namespace.metadata, labels: {}, resourceVersion: "2" } });
+    await pass(1000);
+    expect(statusOf("hello-7")).toMatchObject({ status: "FAILED", statusReason: expect.stringContaining("is not enabled for Kappa") });
+    namespaces.put(namespace);
+    await pass(1000);
+    expect(statusOf("hello-7")).toMatchObject({ status: "READY" });
   });
 
   test("counts what all functions of the account have, and grants when another one gives it back", async () => {

@@ -4,10 +4,11 @@ import { shareByWeight } from "../../domain/versions.ts";
 import { KubeError, objectKey, type ReconcileResult, Resources } from "../../kube/index.ts";
 import { Annotation, FieldManager } from "../../resources/labels.ts";
 import { accountChanges } from "../accounts/changes.ts";
-import { accountOf, type NamespaceObject } from "../accounts/decide.ts";
+import { accountOf, isTerminating, type NamespaceObject } from "../accounts/decide.ts";
 import { oldest } from "../age.ts";
 import { type CacheIndex, functionKey } from "../cache-index.ts";
 import { type Cache, type Controller, type ControllerContext, observedQueue } from "../context.ts";
+import { findAccountObstacle } from "../functions/decide.ts";
 import { LastWrites } from "../last-writes.ts";
 import type { PodObject } from "../pods/decide.ts";
 import { writeStatus } from "../status.ts";
@@ -56,7 +57,15 @@ export function provisionedController(deps: ProvisionedControllerDeps): Controll
 
   async function reconcile(key: string): Promise<ReconcileResult | undefined> {
     const fn = functionOf(key);
-    if (fn === undefined || !accountOf(namespaces.get(undefined, fn.metadata.namespace ?? "")).enabled) return undefined;
+    const { namespace = "" } = fn?.metadata ?? {};
+    const account = namespaces.get(undefined, namespace);
+    if (fn === undefined || isTerminating(account)) return undefined;
+    if (!accountOf(account).enabled) {
+      const refusal = findAccountObstacle(accountOf(account), namespace)?.message ?? "";
+      for (const declaration of declarations(versionsOf(key), aliasesOf(key), granted))
+        await report(declaration, { requested: declaration.requested, initialized: 0, refusal });
+      return undefined;
+    }
     const present = made.of(fn, deps.provisionedPods.of(fn.metadata.uid ?? ""));
     const declared = declarations(versionsOf(key), aliasesOf(key), granted);
     const counts = decideCounts(key, fn, declared);
@@ -188,10 +197,12 @@ export function provisionedController(deps: ProvisionedControllerDeps): Controll
     if (isConcerned(object) || (old && isConcerned(old)) || concerns(keyOf(object))) queue.add(keyOf(object));
   }
 
-  function onFunction({ type, object }: { type: "upsert" | "delete"; object: LambdaFunction }): void {
+  function onFunction({ object }: { object: LambdaFunction }): void {
     const key = keyOfFunction(object);
-    claims.reserve(key, type === "delete" ? undefined : object.spec.reservedConcurrentExecutions);
-    if (type === "delete") claims.provision(key, 0);
+    // Of two with one name only the one that counts sets something aside.
+    const fn = functionOf(key);
+    claims.reserve(key, fn?.spec.reservedConcurrentExecutions);
+    if (fn === undefined) claims.provision(key, 0);
     if (concerns(key)) queue.add(key);
   }
 
@@ -216,8 +227,11 @@ export function provisionedController(deps: ProvisionedControllerDeps): Controll
   /** Whoever led before granted what is not refused. */
   function takeOver(): void {
     for (const object of [...versions.list(), ...aliases.list()]) {
-      const { requestedProvisionedConcurrentExecutions: requested = 0, status } = object.status?.provisionedConcurrency ?? {};
-      if (requested > 0 && status !== "FAILED") granted.set(object.metadata.uid ?? "", requested);
+      const { provisionedConcurrency: former } = object.status ?? {};
+      const requested = former?.requestedProvisionedConcurrentExecutions ?? 0;
+      // What was refused more than it had keeps what it had: its pods serve.
+      const had = former?.status === "FAILED" ? Math.min(requested, former.allocatedProvisionedConcurrentExecutions ?? 0) : requested;
+      if (had > 0) granted.set(object.metadata.uid ?? "", had);
     }
     for (const fn of functions.list()) {
       const key = keyOfFunction(fn);

@@ -1,10 +1,6 @@
 /** Which of a function's declarations of provisioned concurrency are granted, by the limits that Lambda has. Pure. */
 
-/**
- * Functions that have nothing of their own keep at least so much of an account, as far as it has it
- * (docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html).
- */
-const MIN_UNRESERVED = 100;
+import { minUnreserved } from "../../domain/concurrency.ts";
 
 /** Provisioned concurrency that a version or an alias declares. */
 export interface Demand {
@@ -67,7 +63,7 @@ function refusalOf(demand: Demand, taken: readonly Demand[], { reserved, account
       ? undefined
       : "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function";
   const left = account.limit - account.others - sum;
-  const minimum = Math.min(MIN_UNRESERVED, account.limit);
+  const minimum = minUnreserved(account.limit);
   return left >= minimum
     ? undefined
     : `Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [${minimum}].`;

@@ -142,9 +142,11 @@ export function versionController(deps: VersionControllerDeps): Controller {
   /** Writes the number, the code and the configuration, and whose version it is. */
   async function freeze(version: Version, fn: LambdaFunction, frozen: Frozen): Promise<Version> {
     const identity = identityOf(version);
+    const { resourceVersion } = version.metadata;
     const intent: KubeObject & { spec: Frozen } = {
       ...identity,
-      metadata: { ...identity.metadata, ownerReferences: [ownedBy(fn)] },
+      // Only of what was looked at: one that was deleted meanwhile must not come back, nor be published twice.
+      metadata: { ...identity.metadata, ownerReferences: [ownedBy(fn)], ...(resourceVersion === undefined ? {} : { resourceVersion }) },
       spec: frozen,
     };
     const written: KubeObject = await client.apply(Resources.version, intent, { fieldManager: FieldManager.versions });
@@ -216,6 +218,7 @@ export function versionController(deps: VersionControllerDeps): Controller {
       subscriptions.push(
         versions.subscribe(onVersion),
         functions.subscribe(onFunction),
+        namespaces.subscribe(({ type, object }) => type === "delete" && numbers.forget(object.metadata.name)),
         accountChanges(namespaces, (namespace) => {
           for (const version of versions.list()) if (version.metadata.namespace === namespace) queue.add(queueKey(version));
         }),

@@ -37,6 +37,24 @@ function cluster() {
 const all = () => Object.assign({}, ...[...stored.values()].map(({ data }) => data));
 
 describe("the numbers of a function's versions", () => {
+  test("end with the last one that a version may have, which is told and costs nobody else", async () => {
+    const { numbers } = cluster();
+    await numbers.record("team", "a", 9_999_999_999);
+    const [none, next] = await Promise.allSettled([numbers.reserve("team", "a", 0), numbers.reserve("team", "b", 0)]);
+    expect(none).toMatchObject({ status: "rejected", reason: { code: "K301" } });
+    expect(next).toMatchObject({ status: "fulfilled", value: 1 });
+    expect(all()).toEqual({ a: "9999999999", b: "1" });
+  });
+
+  test("begin anew in a namespace that was made anew", async () => {
+    const { numbers } = cluster();
+    await numbers.record("team", "a", 5);
+    stored.clear();
+    numbers.forget("team");
+    await numbers.record("team", "a", 3);
+    expect(all()).toEqual({ a: "3" });
+  });
+
   test("are 1, 2, 3 …, of each function for itself, and written down before they are given", async () => {
     const { numbers } = cluster();
     expect(await numbers.reserve("team", "a", 0)).toBe(1);

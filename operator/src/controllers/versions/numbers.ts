@@ -14,6 +14,9 @@ const SHARDS = 16;
 /** Somebody else wrote the ConfigMap between reading and writing it: a former leader's last write. More often is no coincidence. */
 const ATTEMPTS = 5;
 
+/** What `spec.version` may be (crds/versions.yaml). */
+const MAX_VERSION = 9_999_999_999;
+
 interface NumbersObject extends KubeObject {
   data?: Record<string, string>;
 }
@@ -57,6 +60,11 @@ export class VersionNumbers {
     await this.#claim(namespace, functionName, (last) => Math.max(last, number));
   }
 
+  /** A namespace is gone, and what was kept in it: another one may come by its name. */
+  forget(namespace: string): void {
+    for (const [key, shard] of this.#shards) if (key.startsWith(`${namespace}/`)) delete shard.known;
+  }
+
   #claim(namespace: string, functionName: string, next: (last: number) => number): Promise<number> {
     const name = versionNumbersName(shardOf(functionName));
     const key = `${namespace}/${name}`;
@@ -74,10 +82,7 @@ export class VersionNumbers {
     while (shard.waiting.length > 0) {
       const claims = shard.waiting.splice(0);
       try {
-        const numbers = await this.#settle(namespace, name, shard, claims);
-        claims.forEach((claim, index) => {
-          claim.resolve(numbers[index] ?? 0);
-        });
+        for (const settled of await this.#settle(namespace, name, shard, claims)) settled();
       } catch (error) {
         delete shard.known;
         for (const claim of claims) claim.reject(error);
@@ -86,25 +91,32 @@ export class VersionNumbers {
     shard.busy = false;
   }
 
-  async #settle(namespace: string, name: string, shard: Shard, claims: readonly Claim[]): Promise<number[]> {
+  /** @returns what ends each claim, once what they need is written: one that has no number leaves the others theirs */
+  async #settle(namespace: string, name: string, shard: Shard, claims: readonly Claim[]): Promise<(() => void)[]> {
     for (let attempt = 1; ; attempt++) {
       shard.known ??= await this.#read(namespace, name);
       const { resourceVersion, data } = shard.known;
       const changed = new Map<string, string>();
-      const numbers = claims.map(({ functionName, next }) => {
+      const settled = claims.map(({ functionName, next, resolve, reject }) => {
         // A function may be called as a member that every object has.
         const text = changed.get(functionName) ?? (Object.hasOwn(data, functionName) ? data[functionName] : undefined);
-        const last = numberOf(text, `ConfigMap ${namespace}/${name}, key ${functionName}`);
-        const number = next(last);
-        if (number !== last) changed.set(functionName, String(number));
-        return number;
+        const where = `ConfigMap ${namespace}/${name}, key ${functionName}`;
+        try {
+          const last = numberOf(text, where);
+          const number = next(last);
+          if (number > MAX_VERSION) throw new KappaError("K301", `${where}: ${last} is the last number there is. Use another function`);
+          if (number !== last) changed.set(functionName, String(number));
+          return () => resolve(number);
+        } catch (error) {
+          return () => reject(error);
+        }
       });
-      if (changed.size === 0) return numbers;
+      if (changed.size === 0) return settled;
       try {
         // No server-side apply: the resource version makes this write happen upon what was read, or not at all.
         const patch = { metadata: { resourceVersion }, data: Object.fromEntries(changed) };
         shard.known = contentOf(await this.#client.mergePatch<NumbersObject>(Resources.configMap, { namespace, name }, patch));
-        return numbers;
+        return settled;
       } catch (error) {
         delete shard.known;
         const changedMeanwhile = error instanceof KubeError && (error.conflict || error.notFound);

@@ -1,6 +1,7 @@
 import { type PoolKey, poolName, poolText } from "../../domain/pool-key.ts";
 import { DEMAND_MS, type PoolPolicy, poolTarget, shareOut } from "../../domain/pool-size.ts";
 import type { Clock } from "../../kube/clock.ts";
+import { KubeError } from "../../kube/errors.ts";
 import type { PoolPodSize } from "../../resources/environment-pod.ts";
 import { poolPodName } from "../../resources/names.ts";
 import type { Logger } from "../../telemetry/log.ts";
@@ -191,7 +192,7 @@ export class Pools implements PoolTaker, PoolKeeper {
     const { log } = this.#options;
     const detail = "detail" in failure ? failure.detail : failure.why;
     log.warn({ pod: environment.key, node: environment.nodeName, why: failure.why, detail }, "a pod of a pool did not start");
-    if (environment.pool) this.#pause(textOf(environment, environment.pool));
+    if (environment.pool) this.#pause(textOf(environment, environment.pool), environment.madeAt);
   }
 
   /** Looks at the pools in so many milliseconds, or earlier. */
@@ -217,7 +218,8 @@ export class Pools implements PoolTaker, PoolKeeper {
     const now = clock.monotonic();
     const targets = new Map<string, number>();
     const keys = new Map<string, PoolKey>();
-    for (const [namespace, pools] of uses.byNamespace()) {
+    const byNamespace = uses.byNamespace();
+    for (const [namespace, pools] of byNamespace) {
       if (!keeps(namespace)) {
         this.#keptSince.delete(namespace);
         continue;
@@ -226,6 +228,7 @@ export class Pools implements PoolTaker, PoolKeeper {
       for (const [text, target] of this.#targetsOf(pools, clock.now())) if (target > 0) targets.set(text, target);
       for (const [text, { key }] of pools) keys.set(text, key);
     }
+    this.#forgetUnused(byNamespace);
     for (const [functionUid, until] of this.#refused) if (until <= now) this.#refused.delete(functionUid);
     const environments = this.#pooled(now);
     this.#keepFound(targets, environments, now);
@@ -238,13 +241,20 @@ export class Pools implements PoolTaker, PoolKeeper {
       starts: now < this.#noRoomUntil || this.#mustGiveWay(now) ? 0 : settings.starting - this.#startingOf(environments, now),
     });
     for (const { environment, why } of retire) {
-      if (why === "noRoom" && environment.pool) this.#pause(textOf(environment, environment.pool));
+      if (why === "noRoom" && environment.pool) this.#pause(textOf(environment, environment.pool), environment.madeAt);
       environment.apply({ type: "retire", reason: why === "surplus" ? "idle" : "replaced" });
     }
     for (const text of create) {
       const key = keys.get(text);
       if (key) void this.#create(key, text);
     }
+  }
+
+  /** Namespaces and functions come and go. */
+  #forgetUnused(used: ReadonlyMap<string, ReadonlyMap<string, unknown>>): void {
+    for (const namespace of this.#keptSince.keys()) if (!used.has(namespace)) this.#keptSince.delete(namespace);
+    const texts = new Set([...used.values()].flatMap((pools) => [...pools.keys()]));
+    for (const text of this.#hashes.keys()) if (!texts.has(text)) this.#hashes.delete(text);
   }
 
   /** What a former keeper made is what was in demand, which the new one has not seen. */
@@ -310,6 +320,7 @@ export class Pools implements PoolTaker, PoolKeeper {
   async #create(pool: PoolKey, text: string): Promise<void> {
     const { pods, environments, random, suspects, settings, self, addressesFor, log } = this.#options;
     const suffix = random.hex(SUFFIX_LENGTH);
+    const since = this.#options.clock.monotonic();
     this.#creating.set(text, (this.#creating.get(text) ?? 0) + 1);
     const input = {
       pool,
@@ -327,7 +338,8 @@ export class Pools implements PoolTaker, PoolKeeper {
     } catch (err) {
       environments.expectFirst(pod, false);
       log.warn({ err, pool: text }, "a pod of a pool could not be created");
-      this.#pause(text);
+      if (err instanceof KubeError && err.retryable) this.#pauses.away(text, this.#options.clock.monotonic());
+      else this.#pause(text, since);
     } finally {
       const left = (this.#creating.get(text) ?? 1) - 1;
       if (left > 0) this.#creating.set(text, left);
@@ -335,8 +347,9 @@ export class Pools implements PoolTaker, PoolKeeper {
     }
   }
 
-  #pause(text: string): void {
-    this.#pauses.failed(text, this.#options.clock.monotonic());
+  /** @param since monotonic milliseconds at which the pod was asked for */
+  #pause(text: string, since: number): void {
+    this.#pauses.failed(text, since, this.#options.clock.monotonic());
   }
 
   /** What pods of a pool are made from now; absent where no image has the runtime. */

@@ -93,6 +93,8 @@ export class Node implements ConcurrencyPeers {
   epoch: number;
   dead = false;
   leaving = false;
+  /** Until then it answers nothing, though its connections stand and what it began runs. */
+  hungUntil = 0;
   readonly linked = new Set<string>();
   readonly #handlers = new Map<string, AnyHandler>();
   readonly #lost: ((name: string) => void)[] = [];
@@ -236,9 +238,11 @@ export class ConcurrencyWorld {
       return;
     }
     this.#lossesInARow.set(pair, 0);
+    const hungUntil = Math.max(this.nodes.get(from)?.hungUntil ?? 0, this.nodes.get(to)?.hungUntil ?? 0);
+    const delayMs = Math.max(this.#random() * this.weather.delayMs, hungUntil - this.time.now());
     this.time.setTimeout(() => {
       if (this.nodes.get(to)?.dead === false && this.nodes.get(to)?.linked.has(from)) what();
-    }, this.#random() * this.weather.delayMs);
+    }, delayMs);
   }
 
   /** A new gateway; it has connected to all before it owns anything. */
@@ -258,6 +262,12 @@ export class ConcurrencyWorld {
     node.dead = true;
     node.concurrency.stop();
     this.#noticed(node.name, { lost: node.name });
+  }
+
+  /** One is so busy that it answers nothing, for almost as long as it may before the others take it for dead. */
+  hang(choice: number): void {
+    const node = this.#pick(choice, false);
+    if (node) node.hungUntil = this.time.now() + 2_900;
   }
 
   /** One goes in order: it owns nothing from now on, and finishes what it has. */

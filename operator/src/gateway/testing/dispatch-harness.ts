@@ -3,7 +3,7 @@
  * test says, and pods that are there as soon as they are asked for.
  */
 import { vi } from "vitest";
-import { type AgentState, type Frame, FrameType, type Hello, type Result, type RoleToken } from "../../api/environment-protocol.ts";
+import { type AgentState, type Frame, FrameType, type Hello, type KubernetesToken, type Result } from "../../api/environment-protocol.ts";
 import type { FunctionEffective, Function as FunctionObject } from "../../api/types.generated.ts";
 import { runnableId } from "../../domain/effective.ts";
 import { systemClock } from "../../kube/clock.ts";
@@ -163,8 +163,8 @@ export function setup({
   const created: { identity: MadePod; avoidNodes: readonly string[] }[] = [];
   const removed: { podName: string; grace: number | undefined }[] = [];
   const agents = new Map<string, Agent>();
-  const followers = new Set<{ role: string; tell: (token: RoleToken) => void }>();
-  const control = { owned, createError: undefined as Error | undefined, epoch: 0 };
+  const followers = new Set<{ role: string; tell: (token: KubernetesToken) => void }>();
+  const control = { owned, createError: undefined as Error | undefined, epoch: 0, chance: 0.99 };
   const environments: Environments = new Environments({
     clock: systemClock,
     log,
@@ -186,7 +186,7 @@ export function setup({
         return control.epoch;
       },
       ownerOf: () => "self",
-      isSelf: () => control.owned,
+      owns: () => control.owned,
       membersFor: () => [],
       heard: () => {},
     },
@@ -214,6 +214,7 @@ export function setup({
       adopt: (...made) => environments.adopt(...made),
       pools,
       epoch: () => control.epoch,
+      chance: () => control.chance,
       passFor: () => "none",
       pods: {
         async create(entry, runnable, avoidNodes) {
@@ -254,6 +255,15 @@ export function setup({
     });
   }
 
+  function putAlias(name: string, functionVersion: string, weights?: Record<string, string>, of = "f"): void {
+    registry.putAlias({
+      apiVersion: "kappa.dev/v1alpha1",
+      kind: "Alias",
+      metadata: { name: `${of}-${name}`, namespace: "team", uid: `uid-of-${of}-${name}` },
+      spec: { functionName: of, name, functionVersion, ...(weights ? { routingConfig: { additionalVersionWeights: weights } } : {}) },
+    });
+  }
+
   /** The gateways change, and with them perhaps the owner. */
   function ownership(owned: boolean): void {
     control.owned = owned;
@@ -267,12 +277,12 @@ export function setup({
   function invoke(
     requestId: string,
     name = "f",
-    { streaming = false, version = "$LATEST" } = {},
+    { streaming = false, version = "$LATEST", qualifier = "" } = {},
   ): { outcome: () => Outcome | undefined; cancel: () => void } {
     const call = { cancelled: false };
     const invocation: Invocation = {
       requestId,
-      invokedArn: "arn",
+      invokedArn: `arn:aws:lambda:us-east-1:111111111111:function:${name}${qualifier && `:${qualifier}`}`,
       version,
       payload: Buffer.from("{}"),
       logTail: false,
@@ -377,6 +387,7 @@ export function setup({
     outcomes,
     put,
     putVersion,
+    putAlias,
     ownership,
     invoke,
     connect,

@@ -273,7 +273,8 @@ export class Environment {
 
   #start(): void {
     const assignment = this.#assignment;
-    if (assignment === undefined || this.#draining) return;
+    // An event that was taken before the end began is still run.
+    if (assignment === undefined || (this.#draining && !this.#events.current)) return;
     const { runtime, runtimeRoot, taskRoot, onNote } = this.#options;
     this.#phase = "starting";
     this.#startedAt = this.#options.monotonic();

@@ -21,6 +21,8 @@ export class MemoryWatch {
   #meter: () => MemoryMeter | undefined = () => undefined;
   #sampler: NodeJS.Timeout | undefined;
   #guard: NodeJS.Timeout | undefined;
+  /** When the limit was last looked after, monotonic milliseconds: events may all be shorter than the guard's interval. */
+  #checkedAt = 0;
 
   constructor(options: MemoryWatchOptions) {
     this.#options = options;
@@ -30,6 +32,7 @@ export class MemoryWatch {
   enforce(limitBytes: number): void {
     this.#limitBytes = limitBytes;
     this.#containerBytes = containerLimit(this.#options.cgroupRoot);
+    this.#checkedAt = performance.now();
   }
 
   /** A runtime starts. It may end at any time, and its peak with it. */
@@ -43,6 +46,7 @@ export class MemoryWatch {
   /** An event runs. */
   running(): void {
     this.#watch(() => this.#meter()?.sample(), MEMORY_SAMPLE_MS);
+    if (this.#isEnforced && performance.now() - this.#checkedAt >= MEMORY_GUARD_MS) this.#check();
   }
 
   /** Nothing runs. */
@@ -69,14 +73,19 @@ export class MemoryWatch {
     return Math.min(toMib(this.#maxBytes), memorySize);
   }
 
+  get #isEnforced(): boolean {
+    return this.#limitBytes !== Number.POSITIVE_INFINITY;
+  }
+
   #watch(sample: () => void, everyMs: number): void {
     this.rest();
     this.#sampler = setInterval(sample, everyMs);
-    if (this.#limitBytes !== Number.POSITIVE_INFINITY) this.#guard = setInterval(() => this.#check(), MEMORY_GUARD_MS);
+    if (this.#isEnforced) this.#guard = setInterval(() => this.#check(), MEMORY_GUARD_MS);
   }
 
   #check(): void {
     const { processes, cgroupRoot, onOverrun } = this.#options;
+    this.#checkedAt = performance.now();
     if (containerLimit(cgroupRoot) < this.#containerBytes) {
       this.#limitBytes = Number.POSITIVE_INFINITY;
       clearInterval(this.#guard);

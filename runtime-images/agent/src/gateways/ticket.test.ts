@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { decodeFrame, encodeFrame, type Frame, FrameType } from "../../../../operator/src/api/environment-protocol.ts";
 import { Ticket, takeTicket } from "./ticket.ts";
 
-const HELLO = { protocol: 3, token: "t", podName: "p", namespace: "n", runtime: "python3.11", state: "warming" } as const;
+const HELLO = { protocol: 4, token: "t", podName: "p", namespace: "n", runtime: "python3.11", state: "warming" } as const;
 const welcome = (ticket?: string, name = "g"): Buffer =>
   Buffer.from(
     encodeFrame({ type: FrameType.welcome, header: { members: [{ name, address: "a:1" }], epoch: 1, ...(ticket ? { ticket } : {}) } }),
