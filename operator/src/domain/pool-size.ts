@@ -18,7 +18,7 @@ export interface PoolUse {
   changedAt: number;
   /** When an environment of a function that fits it was there last; absent when there was none. */
   usedAt: number | undefined;
-  /** When an environment was taken, or would have been had there been one; ascending. */
+  /** When an environment was taken, or a pod was made because none was there; ascending. */
   wantedAt: readonly number[];
 }
 

@@ -54,6 +54,26 @@ describe("environments are started", () => {
     expect(t.created).toHaveLength(2);
   });
 
+  test("and what a pool did not have is told once for each pod that is made, not for each look into it", async () => {
+    const missed = vi.fn();
+    const t = setup({ pools: { take: () => undefined, missed, giveUpOne: () => false, settled: () => true } });
+    t.put();
+    t.control.createError = new KubeError("no answer", { status: 0, reason: "ECONNREFUSED" });
+    t.invoke("first");
+    await t.pass(3_000);
+    expect(missed).not.toHaveBeenCalled();
+    t.control.createError = undefined;
+    await t.pass(1_500);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.answer({ durationMs: 2 });
+    for (let i = 0; i < 10; i++) t.invoke(`${i}`);
+    await t.pass(50);
+    for (let i = 0; i < 10; i++) agent.answer({ durationMs: 2 });
+    await t.pass(1_000);
+    expect([t.outcomes.size, t.created.length, missed.mock.calls.length]).toEqual([11, 1, 1]);
+  });
+
   test("few when the code changes under load, as many as its events need", async () => {
     const t = setup();
     t.put();

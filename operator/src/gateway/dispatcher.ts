@@ -14,7 +14,7 @@ import type { Invocation } from "./invocation.ts";
 import { isProvisioned, Lane, type LaneDeps, type LaneHost } from "./lane.ts";
 import { RunTimes } from "./patience.ts";
 import type { PoolTaker } from "./pool-taker.ts";
-import { aliasThatLeft, resolveQualifier } from "./qualifiers.ts";
+import { hasAliasLeft, routesOf, versionNow } from "./qualifiers.ts";
 import { Settling, type SettlingDeps } from "./settling.ts";
 import { Starter, type StarterDeps } from "./starter.ts";
 
@@ -98,15 +98,19 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     const refusal = this.#admission.admit(this.#entry, invocation);
     if (refusal === undefined) this.#accepted(invocation);
     else if (!(refusal instanceof Promise)) this.#finishRefused(invocation, refusal);
-    else {
-      invocation.waiting();
-      void refusal.then((later) => {
-        if (later) this.#finishRefused(invocation, later);
-        // Whoever left meanwhile is not billed for what nobody reads.
-        else if (invocation.cancelled) this.release(invocation);
-        else this.#accepted(invocation);
-      });
-    }
+    else void this.#acceptLater(invocation, refusal);
+  }
+
+  async #acceptLater(invocation: Invocation, later: Promise<KappaError | undefined>): Promise<void> {
+    invocation.waiting();
+    const before = this.#entry;
+    const refusal = await later;
+    if (refusal) return this.#finishRefused(invocation, refusal);
+    // Whoever left meanwhile is not billed for what nobody reads.
+    if (invocation.cancelled) return this.release(invocation);
+    // Only where its alias changed meanwhile: the gateway that it came from may have been shown a change that this one was not yet.
+    if (routesOf(before, invocation.invokedArn) !== routesOf(this.#entry, invocation.invokedArn)) this.#follow(invocation);
+    this.#accepted(invocation);
   }
 
   #accepted(invocation: Invocation): void {
@@ -133,7 +137,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   /** Who still waits for a version that an alias has left waits for the new one: nothing old is run long after the change. */
   #followAliases(): void {
     for (const lane of [...this.#lanes.values()])
-      for (const invocation of lane.takeWaitingWho((waiting) => aliasThatLeft(this.#entry, waiting) !== undefined))
+      for (const invocation of lane.takeWaitingWho((waiting) => hasAliasLeft(this.#entry, waiting)))
         this.#waitAgain(invocation, (to) => to.append(invocation));
   }
 
@@ -224,11 +228,14 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   }
 
   #waitAgain(invocation: Invocation, wait: (lane: Lane) => void): void {
-    const alias = aliasThatLeft(this.#entry, invocation);
-    if (alias !== undefined) invocation.version = resolveQualifier(this.#entry, alias, this.#deps.chance) ?? invocation.version;
+    this.#follow(invocation);
     const lane = this.#lane(invocation.version);
     if (lane.runnable) wait(lane);
     else this.refuse(invocation, this.#refusal(invocation.version));
+  }
+
+  #follow(invocation: Invocation): void {
+    invocation.version = versionNow(this.#entry, invocation, this.#deps.chance);
   }
 
   moved(environment: Environment, from: EnvironmentPhase): void {

@@ -1,7 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
-import type { Function as FunctionObject } from "../api/types.generated.ts";
+import type { Function as FunctionObject, Version } from "../api/types.generated.ts";
 import { systemClock } from "../kube/clock.ts";
 import { createGatewayMetrics } from "../telemetry/gateway-metrics.ts";
 import { createLogger } from "../telemetry/log.ts";
@@ -66,12 +66,12 @@ async function start(budget = new PayloadBudget(2 * LARGEST), over: Partial<Lamb
 }
 
 /** Begins an invocation whose body is still to come. */
-function begin(port: number, headers: Record<string, string>, length = LARGEST) {
+function begin(port: number, headers: Record<string, string>, length = LARGEST, query = "") {
   const sent = request({
     host: "127.0.0.1",
     port,
     method: "POST",
-    path: "/2015-03-31/functions/f/invocations",
+    path: `/2015-03-31/functions/f/invocations${query}`,
     headers: { ...headers, "content-length": length },
   });
   sent.on("error", () => {});
@@ -126,7 +126,8 @@ test("callers at one address that send slowly leave room for those at others", a
   await vi.waitFor(() => expect(budget.take(50)).toBe(true));
 });
 
-test("requests that were sent ahead on one connection end with it, and hold nothing any more", async () => {
+/** What lets everybody in, and knows a function. */
+function serving(): Partial<LambdaApiOptions> & { registry: FunctionRegistry } {
   const registry = new FunctionRegistry();
   registry.put({
     apiVersion: "kappa.dev/v1alpha1",
@@ -135,13 +136,19 @@ test("requests that were sent ahead on one connection end with it, and hold noth
     spec: {},
     status: { state: "Active", effective: {} },
   } as unknown as FunctionObject);
-  const budget = new PayloadBudget(2 * LARGEST);
-  const invocations: Invocation[] = [];
-  const port = await start(budget, {
+  return {
     registry,
     accounts: { idOf: () => "111111111111", namespaceOf: () => "team" },
     authenticator: { authenticate: () => () => ({ id: "u", username: "u", groups: [], namespace: "team" }) },
     authoriser: { authorise: () => undefined },
+  };
+}
+
+test("requests that were sent ahead on one connection end with it, and hold nothing any more", async () => {
+  const budget = new PayloadBudget(2 * LARGEST);
+  const invocations: Invocation[] = [];
+  const port = await start(budget, {
+    ...serving(),
     submit: (_, invocation) => void invocations.push(invocation),
   });
   const caller = connect(port, "127.0.0.1");
@@ -155,3 +162,51 @@ test("requests that were sent ahead on one connection end with it, and hold noth
   for (const invocation of invocations) invocation.finish({ type: "functionError", body: Buffer.from("{}") });
   await vi.waitFor(() => expect(budget.take(2 * LARGEST)).toBe(true));
 });
+
+test.each(["another owner", "this gateway"])(
+  "an event whose alias moved while it waited at an owner that is lost goes on to %s as the new version",
+  async (to) => {
+    const of = serving();
+    const { registry } = of;
+    for (const version of [1, 2])
+      registry.putVersion({
+        apiVersion: "kappa.dev/v1alpha1",
+        kind: "Version",
+        metadata: { name: `f-${version}`, namespace: "team", uid: `v${version}` },
+        spec: { functionName: "f", version },
+        status: { state: "Active", effective: { runtime: "python3.11" } },
+      } as unknown as Version);
+    const lead = (functionVersion: string) =>
+      registry.putAlias({
+        apiVersion: "kappa.dev/v1alpha1",
+        kind: "Alias",
+        metadata: { name: "f-live", namespace: "team", uid: "a" },
+        spec: { functionName: "f", name: "live", functionVersion },
+      });
+    lead("1");
+    const routed: string[] = [];
+    const port = await start(undefined, {
+      ...of,
+      otherOwner: () => (routed.length > 0 && to === "this gateway" ? undefined : "other"),
+      forwarder: {
+        forward: (_, { version }, response, done) => {
+          routed.push(version);
+          if (routed.length > 1) {
+            response.end();
+            return done({ type: "answered", status: 200 });
+          }
+          lead("2");
+          done({ type: "retry", status: 0 });
+        },
+      },
+      submit: (_, invocation) => {
+        routed.push(invocation.version);
+        invocation.finish({ type: "functionError", body: Buffer.from("{}") });
+      },
+    });
+    const { sent, answer } = begin(port, {}, 2, "?Qualifier=live");
+    sent.end("{}");
+    expect(await answer).toEqual([200, undefined]);
+    expect(routed).toEqual(["1", "2"]);
+  },
+);

@@ -20,7 +20,7 @@ import { type PayloadBudget, readBody } from "./http-body.ts";
 import type { Invocation } from "./invocation.ts";
 import { LocalInvocation } from "./local-invocation.ts";
 import { listen } from "./long-connections.ts";
-import { resolveQualifier } from "./qualifiers.ts";
+import { resolveQualifier, versionNow } from "./qualifiers.ts";
 import type { Random } from "./random.ts";
 
 /** For a whole request to arrive; a 6 MB one over 1 Mbit/s takes 50 s. */
@@ -216,12 +216,14 @@ export class LambdaApi {
 
   /** Gives an invocation to the function's owner: to this gateway's dispatcher, or to another gateway. */
   #route(invocation: LocalInvocation, key: string): void {
-    const { registry, otherOwner, submit, forwarder, clock } = this.#options;
+    const { registry, otherOwner, submit, forwarder, clock, random } = this.#options;
     const { exchange } = invocation;
-    if (invocation.routed++ >= MAX_REROUTES) throw ownerLost();
+    if (invocation.routed >= MAX_REROUTES) throw ownerLost();
+    const entry = registry.byKey(key);
+    // It may have waited long for a former owner, which alone knew that its alias had moved.
+    if (invocation.routed++ > 0 && entry) invocation.version = versionNow(entry, invocation, random.chance);
     const other = otherOwner(key);
     if (other === undefined) {
-      const entry = registry.byKey(key);
       if (entry) submit(entry, invocation);
       else exchange.refuse(notFoundInvoked(invocation.invokedArn));
       return;

@@ -175,6 +175,42 @@ describe("an alias that moves", () => {
   });
 });
 
+describe("an alias that moves while another gateway is asked for an event's concurrency", () => {
+  const asking = (alias: string) => {
+    const lent = Promise.withResolvers<() => void>();
+    const t = setup({ concurrency: { acquire: () => lent.promise, charge() {}, update() {} } });
+    t.put();
+    for (const version of [1, 2, 3]) t.putVersion(version);
+    t.putAlias("live", alias);
+    return { t, lend: () => lent.resolve(() => {}) };
+  };
+
+  test("takes that with it, but not who named the former version by number", async () => {
+    const { t, lend } = asking("1");
+    t.invoke("a", "f", { version: "1", qualifier: "live" });
+    t.invoke("b", "f", { version: "1", qualifier: "1" });
+    t.putAlias("live", "2");
+    lend();
+    await t.pass(0);
+    const agents = await Promise.all(t.created.map((_, i) => t.connect(i)));
+    for (const agent of agents) agent.assigned();
+    expect(agents.map((agent) => [agent.running, assignedVersion(agent)])).toEqual([
+      ["a", "2"],
+      ["b", "1"],
+    ]);
+  });
+
+  test("leaves an event where the gateway had it that it came from, and that knew of a change before this one", async () => {
+    const { t, lend } = asking("1");
+    t.invoke("a", "f", { version: "2", qualifier: "live" });
+    // Something else of the function changes.
+    t.putVersion(4);
+    lend();
+    const agent = await latest(t);
+    expect([agent.running, assignedVersion(agent)]).toEqual(["a", "2"]);
+  });
+});
+
 describe("a new version", () => {
   test("of a function whose events are short gets no environment for each of those who wait", async () => {
     const t = setup();

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { resolveQualifier } from "./qualifiers.ts";
+import { resolveQualifier, versionNow } from "./qualifiers.ts";
 
 const entry = {
   aliases: new Map([
@@ -39,5 +39,20 @@ describe("a qualifier stands for a version", () => {
   ])("with the weight %d: always the same one", (weight, version) => {
     const aliases = new Map([["A", { version: "7", additional: { version: "8", weight } }]]);
     for (const chance of [0, 0.5, 1 - Number.EPSILON]) expect(resolveQualifier({ aliases }, "A", () => chance)).toBe(version);
+  });
+});
+
+describe("an event that waits means", () => {
+  const now = (qualifier: string, version: string) =>
+    versionNow(entry, { invokedArn: `arn:aws:lambda:us-east-1:111111111111:function:f:${qualifier}`, version }, () => 0.1);
+
+  test.each([
+    ["another version when its alias has left its own", "PROD", "6", "7"],
+    ["one by the alias's weight then", "CANARY", "6", "8"],
+    ["the same while its alias leads there, whatever the weight", "CANARY", "7", "7"],
+    ["the same when it named that by number", "6", "6", "6"],
+    ["the same when its alias is gone", "OLD", "6", "6"],
+  ])("%s", (_, qualifier, version, expected) => {
+    expect(now(qualifier, version)).toBe(expected);
   });
 });

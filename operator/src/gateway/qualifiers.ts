@@ -1,8 +1,8 @@
 /** Which version a caller means. Pure. */
 import { qualifierOf } from "../domain/arns.ts";
 import { LATEST } from "../domain/names.ts";
+import type { AliasRoutes } from "../domain/versions.ts";
 import type { FunctionEntry } from "./function-entry.ts";
-
 import type { Invocation } from "./invocation.ts";
 
 const NUMBER = /^\d+$/;
@@ -26,12 +26,27 @@ export function resolveQualifier(
   return additional && chance() < additional.weight ? additional.version : version;
 }
 
-/** The alias by which a version was invoked, if it does not lead there any more. */
-export function aliasThatLeft(
-  { aliases }: Pick<FunctionEntry, "aliases">,
-  { invokedArn, version }: Pick<Invocation, "invokedArn" | "version">,
-): string | undefined {
+/** Where the alias leads by which a function was invoked: the same object until the alias changes. Absent where there is no such alias. */
+export function routesOf({ aliases }: Pick<FunctionEntry, "aliases">, invokedArn: string): AliasRoutes | undefined {
   const qualifier = qualifierOf(invokedArn);
-  const routes = qualifier === undefined ? undefined : aliases.get(qualifier);
-  return routes && routes.version !== version && routes.additional?.version !== version ? qualifier : undefined;
+  return qualifier === undefined ? undefined : aliases.get(qualifier);
+}
+
+/** Whether the alias by which a version was invoked does not lead there any more. */
+export function hasAliasLeft(
+  entry: Pick<FunctionEntry, "aliases">,
+  { invokedArn, version }: Pick<Invocation, "invokedArn" | "version">,
+): boolean {
+  const routes = routesOf(entry, invokedArn);
+  return routes !== undefined && routes.version !== version && routes.additional?.version !== version;
+}
+
+/** The version that an event means which has not run yet: another one than before if its alias has left that. */
+export function versionNow(
+  entry: Pick<FunctionEntry, "aliases">,
+  invocation: Pick<Invocation, "invokedArn" | "version">,
+  chance: () => number,
+): string {
+  if (!hasAliasLeft(entry, invocation)) return invocation.version;
+  return resolveQualifier(entry, qualifierOf(invocation.invokedArn), chance) ?? invocation.version;
 }

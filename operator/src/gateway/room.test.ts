@@ -86,6 +86,7 @@ describe("a pod that finds no node", () => {
       },
       pools: {
         take: () => undefined,
+        missed() {},
         giveUpOne: () => {
           asked.push("pools");
           return true;

@@ -40,7 +40,7 @@ export class Room {
     return oldest !== undefined;
   }
 
-  /** The same, or else an idle environment of another gateway, or else a pooled one. */
+  /** The same, or else one that idles or is pooled at the first other gateway that has any, or else a pooled one here. */
   async make(namespace?: string): Promise<boolean> {
     return this.giveUp(namespace) || (await this.#deps.askPeers(namespace)) || this.#deps.pools.giveUpOne(namespace);
   }

@@ -147,6 +147,7 @@ export class Starter {
     }
     this.#creating--;
     lane.creating--;
+    this.#deps.pools.missed(this.#host.entry, runnable);
     if (this.#quotaRoom.pods > 0) this.#quotaRoom.pods--;
     if (lane.isStale(environment)) environment.apply({ type: "retire", reason: "replaced" });
     lane.pump();

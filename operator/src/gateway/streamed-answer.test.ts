@@ -125,13 +125,13 @@ test("an answer in one piece is charged until it has left, and tells the functio
   await vi.waitFor(() => expect(heldOf(budget, 64 * MIB)).toBe(0));
 });
 
-test("an answer in one piece for which there is no memory is throttled, and holds none meanwhile", async () => {
+test("an answer in one piece for which there is no memory is our error, since its event ran and is billed, and holds none meanwhile", async () => {
   const budget = new PayloadBudget(4 * MIB);
   const { write, read, left, answer } = await start({ streaming: false, budget });
   for (let i = 0; i < 5; i++) write(MIB);
   expect([heldOf(budget, 4 * MIB), left()]).toEqual([0, 5 * MIB]);
-  expect(answer.end(result())).toBe(429);
-  expect((await read()).headers).toMatchObject({ "x-amzn-errortype": "TooManyRequestsException" });
+  expect(answer.end(result())).toBe(500);
+  expect((await read()).headers).toMatchObject({ "x-amzn-errortype": "ServiceException" });
 });
 
 test("an answer in one piece of a function that failed late is its error", async () => {

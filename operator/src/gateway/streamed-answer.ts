@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { callerThrottled } from "../domain/errors.ts";
+import { KappaError } from "../domain/errors.ts";
 import { EVENT_STREAM, invokeComplete, payloadChunk, streamError } from "../lambda-api/event-stream.ts";
 import { MAX_RESPONSE } from "../lambda-api/invoke-request.ts";
 import { type AnswerOf as AnyAnswerOf, answerError, answerInvocation, answerPayload } from "./answer.ts";
@@ -151,7 +151,7 @@ class CollectedAnswer implements StreamedAnswer {
 
   end(outcome: Outcome): number {
     if (outcome.type !== "result" || outcome.result.functionError !== undefined) return answerInvocation(this.#response, outcome, this.#of);
-    if (this.#dropped === "noMemory") return answerError(this.#response, callerThrottled(), this.#of.requestId);
+    if (this.#dropped === "noMemory") return answerError(this.#response, noMemory(), this.#of.requestId);
     if (outcome.body.length > 0) this.#parts.add(outcome.body);
     return answerPayload(this.#response, this.#of, {
       body: this.#parts.take(),
@@ -166,4 +166,12 @@ class CollectedAnswer implements StreamedAnswer {
     this.#budget.give(this.#charged);
     this.#charged = 0;
   }
+}
+
+/** The function has run and is billed: it was not throttled. */
+function noMemory(): KappaError {
+  return new KappaError(
+    "K106",
+    "The function ran, but there was no memory for its response. Take it by InvokeWithResponseStream, or retry.",
+  );
 }

@@ -59,7 +59,7 @@ export class PoolUses {
     return known;
   }
 
-  /** An environment was wanted that would fit the pool. */
+  /** An environment was taken from the pool, or a pod was made that it had none for: once for each. */
   wanted(text: string): void {
     const now = this.#clock.now();
     const demand = this.#demandOf(text);

@@ -181,6 +181,19 @@ function setup({ settings = {} as Partial<PoolSettings>, keeps = true } = {}) {
     return environment;
   }
 
+  /** A pod was made for the function. */
+  function missed(name = "f"): void {
+    const entry = registry.find("team", name);
+    if (!entry?.runnable) throw new Error("no such function");
+    pools.missed(entry, entry.runnable);
+  }
+
+  /** Pods that had to be made, by the reason. */
+  async function misses(): Promise<Record<string, number>> {
+    const { values = [] } = (await metrics.registry.getSingleMetric("kappa_pool_misses_total")?.get()) ?? {};
+    return Object.fromEntries(values.map(({ labels, value }) => [labels.reason, value]));
+  }
+
   /** Shows a pooled pod as the watch does. */
   function watch(
     identity: EnvironmentIdentity,
@@ -225,6 +238,8 @@ function setup({ settings = {} as Partial<PoolSettings>, keeps = true } = {}) {
     connectAll,
     connected,
     take,
+    missed,
+    misses,
     watch,
     heard,
     pass,
@@ -259,13 +274,42 @@ describe("a pool is filled", () => {
     expect(t.take()).toBeDefined();
     await t.pass(60);
     expect(t.created).toHaveLength(2);
-    expect([t.take(), t.take()]).toEqual([undefined, undefined]);
+    for (let i = 0; i < 2; i++) {
+      expect(t.take()).toBeUndefined();
+      t.missed();
+    }
     await t.connectAll();
     await t.pass(1_100);
     await t.connectAll();
     await t.pass(1_100);
     // Three were wanted within seconds; one of them has become the function.
-    expect(t.created).toHaveLength(4);
+    expect([t.created.length, await t.misses()]).toEqual([4, { empty: 2 }]);
+  });
+
+  test("no further for a caller who finds nothing in it, however often it is looked for, until a pod is made for it", async () => {
+    const t = setup();
+    t.put();
+    await t.pass(1_100);
+    for (let i = 0; i < 100; i++) expect(t.take()).toBeUndefined();
+    await t.connectAll();
+    await t.pass(5_000);
+    expect([t.created.length, await t.misses()]).toEqual([1, {}]);
+    t.missed();
+    t.missed();
+    await t.pass(60);
+    expect([t.created.length, await t.misses()]).toEqual([2, { empty: 2 }]);
+  });
+
+  test("not for pods of functions that take nothing from it", async () => {
+    const t = setup();
+    t.put();
+    t.put("large", { memorySize: 4096 });
+    t.pools.refuse("uid-f");
+    await t.pass(1_100);
+    await t.connectAll();
+    for (const name of ["f", "f", "large"]) t.missed(name);
+    await t.pass(5_000);
+    expect([t.created.length, await t.misses()]).toEqual([1, { refused: 2, unfit: 1 }]);
   });
 
   test("two at a time, however many are missing", async () => {

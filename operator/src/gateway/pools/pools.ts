@@ -97,20 +97,10 @@ export class Pools implements PoolTaker, PoolKeeper {
   }
 
   take(entry: FunctionEntry, runnable: Runnable): Environment | undefined {
-    const { uses, metrics, suspects, clock } = this.#options;
-    const { runtime } = runnable.effective;
-    const key = uses.keyOf(entry.namespace, runnable);
-    if (!key) {
-      metrics.missed(runtime, "unfit");
-      return undefined;
-    }
-    if ((this.#refused.get(entry.uid) ?? 0) > clock.monotonic()) {
-      metrics.missed(runtime, "refused");
-      return undefined;
-    }
+    const { metrics, suspects } = this.#options;
+    const key = this.#poolFor(entry, runnable);
+    if (typeof key === "string") return undefined;
     const text = poolText(key);
-    uses.wanted(text);
-    this.#lookIn(AFTER_TAKE_MS);
     const waiting = this.#waiting.get(text);
     const hash = this.#hashOf(key, text);
     let best: Environment | undefined;
@@ -119,13 +109,30 @@ export class Pools implements PoolTaker, PoolKeeper {
       if (suspects.has(environment.nodeName)) continue;
       if (!best || WORTH[environment.pooled ?? "unknown"] > WORTH[best.pooled ?? "unknown"]) best = environment;
     }
-    if (!best) {
-      metrics.missed(runtime, "empty");
-      return undefined;
-    }
+    if (!best) return undefined;
     waiting?.delete(best);
-    metrics.took(runtime, best.pooled === "warm");
+    metrics.took(runnable.effective.runtime, best.pooled === "warm");
+    this.#wanted(text);
     return best;
+  }
+
+  missed(entry: FunctionEntry, runnable: Runnable): void {
+    const key = this.#poolFor(entry, runnable);
+    this.#options.metrics.missed(runnable.effective.runtime, typeof key === "string" ? key : "empty");
+    if (typeof key !== "string") this.#wanted(poolText(key));
+  }
+
+  /** The pool that a function takes from, or why it takes from none. */
+  #poolFor({ namespace, uid }: FunctionEntry, runnable: Runnable): PoolKey | "unfit" | "refused" {
+    const { uses, clock } = this.#options;
+    const key = uses.keyOf(namespace, runnable);
+    if (!key) return "unfit";
+    return (this.#refused.get(uid) ?? 0) > clock.monotonic() ? "refused" : key;
+  }
+
+  #wanted(text: string): void {
+    this.#options.uses.wanted(text);
+    this.#lookIn(AFTER_TAKE_MS);
   }
 
   giveUpOne(namespace?: string): boolean {
@@ -168,9 +175,7 @@ export class Pools implements PoolTaker, PoolKeeper {
   /** An environment was made or taken that another gateway wanted. */
   wantedElsewhere(environment: Environment): void {
     const text = this.#usedBy(environment);
-    if (text === undefined) return;
-    this.#options.uses.wanted(text);
-    this.#lookIn(AFTER_TAKE_MS);
+    if (text !== undefined) this.#wanted(text);
   }
 
   moved(environment: Environment, from: EnvironmentPhase): void {

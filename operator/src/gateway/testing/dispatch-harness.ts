@@ -12,7 +12,7 @@ import { createGatewayMetrics } from "../../telemetry/gateway-metrics.ts";
 import { createLogger } from "../../telemetry/log.ts";
 import { AccountConcurrency } from "../account-concurrency.ts";
 import type { AgentListener, ReceivedFrame } from "../agent-server.ts";
-import { Dispatchers } from "../dispatchers.ts";
+import { Dispatchers, type DispatchersOptions } from "../dispatchers.ts";
 import type { EnvironmentIdentity } from "../environment.ts";
 import { type EnvironmentKeeper, Environments } from "../environments.ts";
 import { FunctionRegistry } from "../function-registry.ts";
@@ -137,7 +137,7 @@ const NO_KEEPER: EnvironmentKeeper = {
   resizeRefused() {},
 };
 
-const NO_POOLS: PoolTaker = { take: () => undefined, giveUpOne: () => false, settled: () => true };
+const NO_POOLS: PoolTaker = { take: () => undefined, missed() {}, giveUpOne: () => false, settled: () => true };
 
 /** What an environment of the function f is made for. */
 export const assignedTo = (revision = "1", over: Partial<FunctionEffective> = {}) =>
@@ -146,12 +146,14 @@ export const assignedTo = (revision = "1", over: Partial<FunctionEffective> = {}
 export function setup({
   owned = true,
   accountConcurrency = 1000,
+  concurrency = new AccountConcurrency({ limit: accountConcurrency, clock: systemClock }),
   keepAliveMs = 600_000,
   pools = NO_POOLS,
   askPeers = async (_namespace?: string) => false,
 }: {
   owned?: boolean;
   accountConcurrency?: number;
+  concurrency?: DispatchersOptions["concurrency"];
   keepAliveMs?: number;
   pools?: PoolTaker;
   askPeers?: (namespace?: string) => Promise<boolean>;
@@ -195,7 +197,7 @@ export function setup({
   const dispatchers: Dispatchers = new Dispatchers({
     registry,
     clock: systemClock,
-    concurrency: new AccountConcurrency({ limit: accountConcurrency, clock: systemClock }),
+    concurrency,
     isOwner: () => control.owned,
     deps: {
       log,
