@@ -2,7 +2,7 @@
  * Bundles Kappa's processes into single files, as they go into images:
  *
  *     dist/operator/main.mjs    controller, gateway and bootstrap job (operator/src/main.ts)
- *     dist/agent/agent.mjs      the agent of every environment (runtime-images/agent/src/main.ts)
+ *     dist/agent/agent.cjs      the agent of every environment (runtime-images/agent/src/main.ts)
  *
  *     node scripts/build.ts
  *
@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { type BuildOptions, build } from "esbuild";
 import { licencesOf } from "./images/licences.ts";
 import { slimKubernetesClient } from "./images/slim-kubernetes-client.ts";
+import { slimWebSocket } from "./images/slim-websocket.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -25,11 +26,9 @@ const TARGET = "node24";
 const REQUIRE_IN_ESM = 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
 
 const common = {
-  banner: { js: REQUIRE_IN_ESM },
   bundle: true,
   platform: "node",
   target: TARGET,
-  format: "esm",
   absWorkingDir: root,
   // All licences go into a file beside the bundle; the comments are a part of them only.
   legalComments: "none",
@@ -39,7 +38,7 @@ const common = {
 } satisfies BuildOptions;
 
 /** Where the bundles go, relative to the checkout. */
-const BUNDLES = { operator: "dist/operator/main.mjs", agent: "dist/agent/agent.mjs" } as const;
+const BUNDLES = { operator: "dist/operator/main.mjs", agent: "dist/agent/agent.cjs" } as const;
 
 /** A bundle and the licences of the packages in it: absolute paths. */
 export interface Bundle {
@@ -51,9 +50,20 @@ export interface Bundle {
 export async function buildBundles(): Promise<{ operator: Bundle; agent: Bundle }> {
   const [operator, agent] = await Promise.all([
     // Names and line structure are kept: a stack trace in a log has to be readable without a source map.
-    bundle("operator/src/main.ts", BUNDLES.operator, { keepNames: true, plugins: [slimKubernetesClient] }),
-    // Every cold start without a pool pays for reading this one; names stay, for stack traces.
-    bundle("runtime-images/agent/src/main.ts", BUNDLES.agent, { minifySyntax: true, minifyWhitespace: true }),
+    bundle("operator/src/main.ts", BUNDLES.operator, {
+      format: "esm",
+      banner: { js: REQUIRE_IN_ESM },
+      keepNames: true,
+      plugins: [slimKubernetesClient],
+    }),
+    // Every cold start without a pool pays for loading this one: Node loads CommonJS without its loader of ES modules. Names stay,
+    // for stack traces.
+    bundle("runtime-images/agent/src/main.ts", BUNDLES.agent, {
+      format: "cjs",
+      minifySyntax: true,
+      minifyWhitespace: true,
+      plugins: [slimWebSocket],
+    }),
   ]);
   return { operator, agent };
 }

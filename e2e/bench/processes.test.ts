@@ -13,11 +13,11 @@ const look = (pid: number, command: string, user = 0, system = 0) =>
   ].join("\n");
 
 test("a process is read from its files, whatever its name has in it", () => {
-  expect(parseProcesses("n", look(7, "/kappa/node /kappa/agent.mjs", 12, 3))).toEqual([
+  expect(parseProcesses("n", look(7, "/kappa/loader /kappa/node /kappa/agent.cjs", 12, 3))).toEqual([
     {
       pid: 7,
       node: "n",
-      command: "/kappa/node /kappa/agent.mjs",
+      command: "/kappa/loader /kappa/node /kappa/agent.cjs",
       cgroup: "4:memory:/kubepods/burstable/podabc/def 0::/",
       userMs: 120,
       systemMs: 30,
@@ -32,17 +32,17 @@ test("one that ended while it was looked at is left out", () => {
 });
 
 test("the agent is told from the init that started it, and parts from others", () => {
-  expect(partOf({ command: "/kappa/node /kappa/agent.mjs" })).toBe("agent");
-  expect(partOf({ command: "/kappa/init -- /kappa/node /kappa/agent.mjs" })).toBeUndefined();
+  expect(partOf({ command: "/kappa/loader /kappa/node /kappa/agent.cjs" })).toBe("agent");
+  expect(partOf({ command: "/kappa/init -- /kappa/loader /kappa/node /kappa/agent.cjs" })).toBeUndefined();
   expect(partOf({ command: "/var/lang/bin/node --expose-gc /var/runtime/index.mjs" })).toBe("runtime");
   expect(partOf({ command: "etcd" })).toBeUndefined();
 });
 
 test("CPU is counted per call and part; what was not there before does not count", () => {
-  const before = parseProcesses("n", look(7, "/kappa/node /kappa/agent.mjs", 10, 0));
+  const before = parseProcesses("n", look(7, "/kappa/loader /kappa/node /kappa/agent.cjs", 10, 0));
   const after = parseProcesses(
     "n",
-    `${look(7, "/kappa/node /kappa/agent.mjs", 30, 10)}\n${look(8, "/kappa/node /kappa/agent.mjs", 99, 99)}`,
+    `${look(7, "/kappa/loader /kappa/node /kappa/agent.cjs", 30, 10)}\n${look(8, "/kappa/loader /kappa/node /kappa/agent.cjs", 99, 99)}`,
   );
   expect(cpuPerCall(before, after, 1_000)).toEqual(new Map([["agent", { user: 200, system: 100 }]]));
 });

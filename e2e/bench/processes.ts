@@ -67,7 +67,7 @@ const kibibytes = (status: readonly string[], name: string): number =>
 /** The parts of Kappa and of the bench by what they were started with. */
 const PARTS: readonly [part: string, command: RegExp][] = [
   ["gateway", /main\.mjs gateway/],
-  ["agent", /^\S*node \S*agent\.mjs/],
+  ["agent", /^\S*loader \S*node .*agent\.cjs/],
   ["runtime", /\/var\/runtime|\/var\/lang\/bin|bootstrap|zygote/],
   ["load program", /program\.mjs load/],
   ["bare server", /program\.mjs serve/],

@@ -11,7 +11,7 @@ const inputs: Inputs = {
   nodeLicence: "/node-licence",
   natsServer: "/nats-server",
   operator: { code: "/main.mjs", licences: "/licences" },
-  agent: { code: "/agent.mjs", licences: "/licences" },
+  agent: { code: "/agent.cjs", licences: "/licences" },
   runtimeClients: { "python3.11": "/python", "nodejs22.x": "/node22", "nodejs24.x": "/node24", java17: "/java" },
 };
 
@@ -57,7 +57,7 @@ test("the same content gives the same tags", async () => {
 
 test("a change of Kappa's code makes the last layer anew, of one image or of every runtime's", async () => {
   expect(await rebuilt("/main.mjs")).toEqual({ operator: 1 });
-  expect(await rebuilt("/agent.mjs")).toEqual(everyRuntime(1));
+  expect(await rebuilt("/agent.cjs")).toEqual(everyRuntime(1));
 });
 
 test("a new language client is under the agent, and a new Node is under both, but above the packages", async () => {

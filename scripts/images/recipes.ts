@@ -111,7 +111,7 @@ const runtime = (
   kind: "layer",
   repository: `kappa/runtime-${identifier}`,
   containerfile: "runtime-images/agent/Containerfile",
-  context: { "agent.mjs": inputs.agent.code, "LICENCES.txt": inputs.agent.licences },
+  context: { "agent.cjs": inputs.agent.code, "LICENCES.txt": inputs.agent.licences },
   base: {
     kind: "layer",
     repository: `kappa/language-${identifier}`,

@@ -70,7 +70,14 @@ test("an intruder gets no assignment, no ticket, no event and no package of anyb
   while (attacking) expect(await invoke(client, victim, {})).toMatchObject({ status: 200, payload: "mine" });
   const answer = await attack;
   expect(answer.functionError, JSON.stringify(answer.payload)).toBeUndefined();
-  const { addresses, results, stolen } = answer.payload as { addresses: string[]; stolen: number; results: Record<string, Came[]> };
+  const { addresses, results, stolen, agents } = answer.payload as {
+    addresses: string[];
+    stolen: number;
+    results: Record<string, Came[]>;
+    agents: { opened: string[]; debugger: boolean }[];
+  };
+  // It may hold what was meant for another function that wanted the same pod a moment later.
+  expect(agents).toEqual([{ opened: [], debugger: false }]);
   expect(addresses.length).toBeGreaterThanOrEqual(gateways.length);
   console.log(
     `${Object.keys(results).length} attempts at ${addresses.length} addresses, ${stolen} secrets read from other processes' memory`,

@@ -48,9 +48,8 @@ process.on("uncaughtException", (error) => {
   process.exit(70);
 });
 
-try {
-  await main();
-} catch (error) {
+// No await at the top level: CommonJS, which the bundle is, has none.
+main().catch((error: unknown) => {
   log.error("the agent could not start", { error: describeError(error) });
   process.exit(78);
-}
+});

@@ -3,7 +3,7 @@
  * function when it is first called and Node loads parts of itself when they are first used; without this the first start of every
  * function would wait for that.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type Assignment, decodeFrame, encodeFrame, FrameType, type Invoke } from "../../../operator/src/api/environment-protocol.ts";
@@ -57,12 +57,12 @@ const INVOKE: Invoke = {
  */
 export async function rehearse(tmp: string, wanted: () => boolean): Promise<void> {
   for (let times = 0; times < REHEARSALS && wanted(); times++) {
-    const folder = await mkdtemp(join(tmp, ".kappa-"));
+    const folder = mkdtempSync(join(tmp, ".kappa-"));
     try {
       await rehearseAssignment(folder);
       await rehearseEvent();
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
     }
   }
 }

@@ -1,6 +1,6 @@
 /** The agent's connections to the gateways: found, dialled, kept, dialled again. */
 import { lookup } from "node:dns/promises";
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import {
   CloseCode,
   type Epoch,
@@ -182,15 +182,15 @@ export class Gateways {
       if (this.#peers.has(address)) continue;
       const peer: Peer = { welcomed: false, failures: 0 };
       this.#peers.set(address, peer);
-      void this.#connect(address, peer);
+      this.#connect(address, peer);
     }
   }
 
-  async #connect(address: string, peer: Peer): Promise<void> {
+  #connect(address: string, peer: Peer): void {
     const { log, tokenFile, hello } = this.#options;
     let token: string;
     try {
-      token = (await readFile(tokenFile, "utf8")).trim();
+      token = readFileSync(tokenFile, "utf8").trim();
     } catch (error) {
       log.error("the token for the gateways cannot be read; the environment pod projects it", {
         file: tokenFile,
@@ -199,7 +199,6 @@ export class Gateways {
       this.#later(address, peer, REFUSED_REDIAL);
       return;
     }
-    if (this.#stopped || this.#peers.get(address) !== peer) return;
     const connection: Connection = new Connection(address, {
       // As things are when it is sent: this agent may have become a function meanwhile.
       hello: () => this.#ticket.hello({ ...hello(), token }),
@@ -259,7 +258,7 @@ export class Gateways {
     peer.failures++;
     const pause = redialPause(peer.failures, limits, this.#options.random);
     peer.timer = setTimeout(() => {
-      if (this.#peers.get(address) === peer) void this.#connect(address, peer);
+      if (this.#peers.get(address) === peer) this.#connect(address, peer);
     }, pause);
   }
 }

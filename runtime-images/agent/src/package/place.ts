@@ -1,5 +1,5 @@
 /** From an assignment to its code in place. */
-import { readFile, rm } from "node:fs/promises";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Assignment } from "../../../../operator/src/api/environment-protocol.ts";
 import { fetchPackage, verifyPackage } from "./fetch.ts";
@@ -28,10 +28,10 @@ export async function placePackage(code: Assignment["code"], inline: Uint8Array,
   }
   const archive = join(place.tmp, `.kappa-${code.sha256.slice(0, 16)}.zip`);
   try {
-    const token = (await readFile(place.tokenFile, "utf8")).trim();
+    const token = readFileSync(place.tokenFile, "utf8").trim();
     await fetchPackage({ gateway, token, ...code }, archive);
     await unpackFile(archive, place.unpackRoot);
   } finally {
-    await rm(archive, { force: true });
+    rmSync(archive, { force: true });
   }
 }
