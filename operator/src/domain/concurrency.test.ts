@@ -1,12 +1,43 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Block, blockSize, Ledger, lend, unreservedLimit } from "./concurrency.ts";
+import { Block, blockSize, keptProvisioned, keptReservations, Ledger, lend, minUnreserved, unreservedLimit } from "./concurrency.ts";
 
 test("what is reserved is taken from the rest, of which a hundred are left, or all where an account has less", () => {
   expect(unreservedLimit(1000, 0)).toBe(1000);
   expect(unreservedLimit(1000, 300)).toBe(700);
   expect(unreservedLimit(1000, 950)).toBe(100);
   expect(unreservedLimit(50, 40)).toBe(50);
+});
+
+test("what is provisioned keeps what the reservations leave it, in the order in which functions were made", () => {
+  const provisioned = [
+    { key: "a/late", provisioned: 50, created: "3" },
+    { key: "a/large", provisioned: 850, created: "2" },
+    { key: "a/first", provisioned: 10, created: "1" },
+  ];
+  expect(keptProvisioned(provisioned, 1000, 0)).toEqual(new Set(["a/first", "a/large"]));
+  expect(keptProvisioned(provisioned, 1000, 100)).toEqual(new Set(["a/first", "a/late"]));
+  expect(keptProvisioned(provisioned, 1000, 900)).toEqual(new Set());
+  expect(keptProvisioned(provisioned, 50, 0)).toEqual(new Set());
+});
+
+test("of what is reserved and provisioned the others' minimum is left, and whoever keeps nothing would not fit", () => {
+  const created = fc.constantFrom("1", "2", "3");
+  const amounts = fc.array(fc.tuple(fc.nat(600), created), { maxLength: 8 });
+  fc.assert(
+    fc.property(amounts, amounts, fc.nat(1_500), (wanted, granted, limit) => {
+      const reservations = wanted.map(([reserved, at], index) => ({ key: `r${index}`, reserved, created: at }));
+      const provisioned = granted.map(([amount, at], index) => ({ key: `p${index}`, provisioned: amount, created: at }));
+      const reserving = keptReservations(reservations, limit);
+      const reserved = reservations.reduce((sum, of) => sum + (reserving.has(of.key) ? of.reserved : 0), 0);
+      const kept = keptProvisioned(provisioned, limit, reserved);
+      const all = provisioned.reduce((sum, of) => sum + (kept.has(of.key) ? of.provisioned : 0), reserved);
+      const room = limit - minUnreserved(limit);
+      expect(all).toBeLessThanOrEqual(room);
+      for (const of of reservations) if (!reserving.has(of.key)) expect(reserved + of.reserved).toBeGreaterThan(room);
+      for (const of of provisioned) if (!kept.has(of.key)) expect(all + of.provisioned).toBeGreaterThan(room);
+    }),
+  );
 });
 
 test("blocks are small where an account is, and never so large that its rest is far away", () => {

@@ -22,6 +22,15 @@ export interface Reservation {
   created: string;
 }
 
+/** Provisioned concurrency of a function for which its account keeps no reservation. */
+export interface Provisioned {
+  /** Of the function. */
+  key: string;
+  provisioned: number;
+  /** When the function was made. */
+  created: string;
+}
+
 /** What functions without a reservation keep of an account. */
 export function minUnreserved(limit: number): number {
   return Math.min(MIN_UNRESERVED, limit);
@@ -32,13 +41,28 @@ export function minUnreserved(limit: number): number {
  * are there already, so those that were made first have theirs. One of 0 takes nothing.
  */
 export function keptReservations(reservations: Iterable<Reservation>, limit: number): Set<string> {
+  return keptInTurn(reservations, ({ reserved }) => reserved, limit - minUnreserved(limit));
+}
+
+/**
+ * Whose provisioned concurrency an account can keep beside its reservations. Lambda refuses a reservation that does not fit beside what is
+ * provisioned; here gateways would have to know what is granted to refuse it alike, so the reservation has its part, and what was granted
+ * and fits no more is taken back.
+ * @param reserved sum of all reservations that are kept
+ */
+export function keptProvisioned(provisioned: Iterable<Provisioned>, limit: number, reserved: number): Set<string> {
+  return keptInTurn(provisioned, ({ provisioned: amount }) => amount, limit - minUnreserved(limit) - reserved);
+}
+
+/** Whoever was made first comes first, and who finds too little left takes nothing. */
+function keptInTurn<T extends { key: string; created: string }>(all: Iterable<T>, amountOf: (of: T) => number, room: number): Set<string> {
   const kept = new Set<string>();
-  let left = limit - minUnreserved(limit);
-  const inTurn = [...reservations].sort((a, b) => (`${a.created} ${a.key}` < `${b.created} ${b.key}` ? -1 : 1));
-  for (const { key, reserved } of inTurn) {
-    if (reserved > left) continue;
-    left -= reserved;
-    kept.add(key);
+  let left = room;
+  const inTurn = [...all].sort((a, b) => (`${a.created} ${a.key}` < `${b.created} ${b.key}` ? -1 : 1));
+  for (const each of inTurn) {
+    if (amountOf(each) > left) continue;
+    left -= amountOf(each);
+    kept.add(each.key);
   }
   return kept;
 }

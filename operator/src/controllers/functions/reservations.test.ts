@@ -14,6 +14,17 @@ test("the oldest are kept, as long as a hundred are left for the others", () => 
   expect(reservations.isRefused("team", "team/b")).toBe(false);
 });
 
+test("what is set aside is what is kept, and a change of it is told though the same ones are kept", () => {
+  const reservations = new Reservations(1000);
+  reservations.update("team", "team/a", { reserved: 800, created: created(1) });
+  reservations.update("team", "team/b", { reserved: 500, created: created(2) });
+  expect(reservations.kept("team")).toEqual(new Map([["team/a", 800]]));
+  expect(reservations.update("team", "team/a", { reserved: 800, created: created(1) })).toEqual([]);
+  expect(reservations.update("team", "team/a", { reserved: 700, created: created(1) })).toEqual(["team/a"]);
+  expect(reservations.kept("team")).toEqual(new Map([["team/a", 700]]));
+  expect(reservations.kept("other")).toEqual(new Map());
+});
+
 test("one of zero takes nothing, and accounts do not concern each other", () => {
   const reservations = new Reservations(100);
   reservations.update("team", "team/stopped", { reserved: 0, created: created(1) });

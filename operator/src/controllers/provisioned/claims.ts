@@ -1,41 +1,69 @@
+import { keptProvisioned, type Provisioned, type Reservation } from "../../domain/concurrency.ts";
 import { parseKey } from "../../kube/index.ts";
+import { Reservations } from "../functions/reservations.ts";
 
 /**
- * How much of each account is set aside: reserved by functions, or provisioned for those that have nothing reserved. One leader decides,
- * so what it has granted counts at once and not when a watch brings it back.
+ * How much of each account is set aside: by reservations that the account keeps, or provisioned for functions that have none. One leader
+ * decides, so what it has granted counts at once and not when a watch brings it back.
  */
 export class Claims {
-  #byAccount = new Map<string, Map<string, { reserved?: number; provisioned: number }>>();
+  readonly #limit: number;
+  readonly #reservations: Reservations;
+  /** By account and function. */
+  readonly #provisioned = new Map<string, Map<string, Provisioned>>();
 
-  /** @param key of the function */
-  reserve(key: string, reserved: number | undefined): void {
-    const { provisioned } = this.#of(key);
-    this.#set(key, { provisioned, ...(reserved === undefined ? {} : { reserved }) });
+  /** @param limit concurrent executions of an account */
+  constructor(limit: number) {
+    this.#limit = limit;
+    this.#reservations = new Reservations(limit);
   }
 
-  provision(key: string, provisioned: number): void {
-    this.#set(key, { ...this.#of(key), provisioned });
+  /**
+   * Takes note of what a function wants to have reserved.
+   * @param key of the function
+   * @returns whether any function of the account has something else set aside now
+   */
+  reserve(key: string, wants: Omit<Reservation, "key"> | undefined): boolean {
+    return this.#reservations.update(accountOf(key), key, wants).length > 0;
+  }
+
+  /** Takes note of what is granted to a function. */
+  provision(key: string, granted: Omit<Provisioned, "key"> | undefined): void {
+    const account = accountOf(key);
+    const all = this.#provisioned.get(account) ?? new Map<string, Provisioned>();
+    if (granted === undefined || granted.provisioned === 0) all.delete(key);
+    else all.set(key, { ...granted, key });
+    if (all.size === 0) this.#provisioned.delete(account);
+    else this.#provisioned.set(account, all);
+  }
+
+  /** Whether what a function has reserved is set aside for it. */
+  isReserved(key: string): boolean {
+    return this.#reservations.kept(accountOf(key)).has(key);
   }
 
   /** What the other functions of the account have set aside. */
   others(key: string): number {
     let sum = 0;
-    for (const [other, { reserved, provisioned }] of this.#byAccount.get(accountOf(key)) ?? [])
-      if (other !== key) sum += reserved ?? provisioned;
+    for (const [other, reserved] of this.#reservations.kept(accountOf(key))) if (other !== key) sum += reserved;
+    for (const { key: other, provisioned } of this.#unreserved(accountOf(key))) if (other !== key) sum += provisioned;
     return sum;
   }
 
-  #of(key: string): { reserved?: number; provisioned: number } {
-    return this.#byAccount.get(accountOf(key))?.get(key) ?? { provisioned: 0 };
+  /** Takes back what is provisioned and does not fit beside the account's reservations any more. @returns the functions that had it */
+  withdraw(account: string): string[] {
+    const provisioned = this.#unreserved(account);
+    let reserved = 0;
+    for (const amount of this.#reservations.kept(account).values()) reserved += amount;
+    const kept = keptProvisioned(provisioned, this.#limit, reserved);
+    const withdrawn = provisioned.map(({ key }) => key).filter((key) => !kept.has(key));
+    for (const key of withdrawn) this.provision(key, undefined);
+    return withdrawn;
   }
 
-  #set(key: string, claim: { reserved?: number; provisioned: number }): void {
-    const account = accountOf(key);
-    const claims = this.#byAccount.get(account) ?? new Map();
-    if (claim.reserved === undefined && claim.provisioned === 0) claims.delete(key);
-    else claims.set(key, claim);
-    if (claims.size === 0) this.#byAccount.delete(account);
-    else this.#byAccount.set(account, claims);
+  /** What is provisioned out of the account's unreserved part. */
+  #unreserved(account: string): Provisioned[] {
+    return [...(this.#provisioned.get(account)?.values() ?? [])].filter(({ key }) => !this.isReserved(key));
   }
 }
 

@@ -26,11 +26,11 @@ const namespace: NamespaceObject = {
     annotations: { "kappa.dev/account-id": "123456789012" },
   },
 };
-const fn = (name: string, reserved?: number): LambdaFunction =>
+const fn = (name: string, reserved?: number, second = 0): LambdaFunction =>
   ({
     apiVersion: "kappa.dev/v1alpha1",
     kind: "Function",
-    metadata: { name, namespace: "team", uid: `u-${name}` },
+    metadata: { name, namespace: "team", uid: `u-${name}`, creationTimestamp: `2026-01-01T00:00:0${second}Z` },
     spec: reserved === undefined ? {} : { reservedConcurrentExecutions: reserved },
   }) as unknown as LambdaFunction;
 const version = (number: number, provisioned?: number, functionName = "hello"): Version =>
@@ -61,6 +61,8 @@ interface World {
   aliases?: Alias[];
   functions?: LambdaFunction[];
   pods?: PodObject[];
+  /** Concurrent executions of the account. */
+  limit?: number;
   /** Whether a gateway initialises pods as soon as they are made. */
   initializes?: boolean;
 }
@@ -75,7 +77,7 @@ const redeclared = (former: Version | undefined, provisioned?: number): Version 
 };
 let podCount = 0;
 
-function controllerOf({ initializes = true, ...world }: World) {
+function controllerOf({ initializes = true, limit = 1000, ...world }: World) {
   const fake = fakeContext();
   const versions = new FakeCache<Version>(...(world.versions ?? []));
   const aliases = new FakeCache<Alias>(...(world.aliases ?? []));
@@ -125,7 +127,7 @@ function controllerOf({ initializes = true, ...world }: World) {
       gateway: { host: "gateways.", port: 8081 },
       imagePullPolicy: "Never",
     },
-    accountConcurrency: 1000,
+    accountConcurrency: limit,
     workers: 2,
   });
   running.push(controller);
@@ -138,6 +140,9 @@ function controllerOf({ initializes = true, ...world }: World) {
   };
   return { ...fake, controller, namespaces, versions, aliases, functions, pods, watch, statusOf, created, fail };
 }
+const ACCOUNT =
+  "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100].";
+const RESERVED = "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function";
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 describe("the controller of provisioned concurrency", () => {
@@ -275,22 +280,34 @@ describe("the controller of provisioned concurrency", () => {
       versions: [version(7, 11)],
     });
     await pass(1000);
-    expect(statusOf("hello-7")).toMatchObject({
-      status: "FAILED",
-      statusReason:
-        "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100].",
-    });
+    expect(statusOf("hello-7")).toMatchObject({ status: "FAILED", statusReason: ACCOUNT });
     versions.put(redeclared(versions.get("team", "hello-7"), 10));
     await pass(1000);
     expect(statusOf("hello-7")).toMatchObject({ status: "READY" });
   });
 
   test("looks again at what was refused for the account's sake", async () => {
-    const { statusOf, functions } = controllerOf({ functions: [fn("hello"), fn("other", 890)], versions: [version(7, 11)] });
+    const { statusOf, versions } = controllerOf({
+      limit: 110,
+      functions: [fn("other"), fn("hello")],
+      versions: [version(1, 8, "other"), version(7, 4)],
+    });
     await pass(1000);
-    functions.put(fn("other", 100));
+    expect(statusOf("hello-7")).toMatchObject({ status: "FAILED", statusReason: ACCOUNT });
+    versions.put(redeclared(versions.get("team", "other-1"), 6));
     await pass(31_000);
     expect(statusOf("hello-7")).toMatchObject({ status: "READY" });
+  });
+
+  test("keeps nothing of what was withdrawn by the user when more is asked for than there is", async () => {
+    const { statusOf, versions, pods } = controllerOf({ limit: 110, versions: [version(7, 8)] });
+    await pass(1000);
+    versions.put(redeclared(versions.get("team", "hello-7")));
+    await pass(1000);
+    versions.put(redeclared(versions.get("team", "hello-7"), 11));
+    await pass(1000);
+    expect(pods.list()).toEqual([]);
+    expect(statusOf("hello-7")).toMatchObject({ status: "FAILED", statusReason: ACCOUNT });
   });
 
   test("replaces the pods of a former image, the former ones last", async () => {
@@ -307,6 +324,80 @@ describe("the controller of provisioned concurrency", () => {
     const verbs = writes.filter(({ kind }) => kind === "Pod").map(({ verb }) => verb);
     expect(verbs).toEqual(["create", "create", "delete", "delete"]);
     expect(pods.list().some(({ metadata }) => metadata.annotations?.["kappa.dev/template"] === "former")).toBe(false);
+  });
+});
+
+describe("provisioned concurrency beside reservations", () => {
+  test("of which the account cannot keep one has the place of that one", async () => {
+    const { statusOf } = controllerOf({ functions: [fn("first", 800, 1), fn("second", 500, 2), fn("hello")], versions: [version(7, 5)] });
+    await pass(1000);
+    expect(statusOf("hello-7")).toMatchObject({ status: "READY" });
+  });
+
+  test("of its function, which the account cannot keep, is limited by it and by what the account's functions share", async () => {
+    const { statusOf, versions } = controllerOf({ functions: [fn("first", 895, 1), fn("hello", 10, 2)], versions: [version(7, 10)] });
+    await pass(1000);
+    expect(statusOf("hello-7")).toMatchObject({ status: "FAILED", statusReason: ACCOUNT });
+    versions.put(redeclared(versions.get("team", "hello-7"), 11));
+    await pass(1000);
+    expect(statusOf("hello-7")).toMatchObject({ status: "FAILED", statusReason: RESERVED });
+    versions.put(redeclared(versions.get("team", "hello-7"), 5));
+    await pass(1000);
+    expect(statusOf("hello-7")).toMatchObject({ status: "READY" });
+  });
+
+  test("is granted as soon as the account can keep the reservation, and taken back as soon as it cannot", async () => {
+    const { statusOf, functions, pods } = controllerOf({
+      functions: [fn("first", 895, 1), fn("hello", 10, 2)],
+      versions: [version(7, 10)],
+    });
+    await pass(1000);
+    functions.put(fn("first", 890, 1));
+    await pass(1000);
+    expect(statusOf("hello-7")).toMatchObject({ status: "READY" });
+    functions.put(fn("first", 891, 1));
+    await pass(1000);
+    expect(statusOf("hello-7")).toMatchObject({ status: "FAILED", statusReason: ACCOUNT, allocatedProvisionedConcurrentExecutions: 0 });
+    expect(pods.list()).toEqual([]);
+    functions.remove("team", "first");
+    await pass(1000);
+    expect(statusOf("hello-7")).toMatchObject({ status: "READY" });
+  });
+
+  test("goes when a reservation made later takes its place, of the function made last and no more than has to", async () => {
+    const { statusOf, functions, versions, pods } = controllerOf({
+      limit: 110,
+      functions: [fn("old", undefined, 1), fn("young", undefined, 2)],
+      versions: [version(1, 4, "young"), version(2, 4, "old")],
+    });
+    await pass(1000);
+    expect([statusOf("young-1")?.status, statusOf("old-2")?.status]).toEqual(["READY", "READY"]);
+    functions.put(fn("new", 2, 3));
+    await pass(1000);
+    expect([statusOf("young-1")?.status, statusOf("old-2")?.status]).toEqual(["READY", "READY"]);
+    functions.put(fn("new", 3, 3));
+    await pass(1000);
+    expect(statusOf("young-1")).toMatchObject({ status: "FAILED", statusReason: ACCOUNT, allocatedProvisionedConcurrentExecutions: 0 });
+    expect(statusOf("old-2")).toMatchObject({ status: "READY" });
+    expect(pods.list().map(({ metadata }) => metadata.ownerReferences?.[0]?.name)).toEqual(Array(4).fill("old"));
+    versions.put(redeclared(versions.get("team", "young-1"), 3));
+    await pass(1000);
+    expect(statusOf("young-1")).toMatchObject({ status: "READY" });
+  });
+
+  test("is taken back by a controller that finds both, and stays with whom it fits", async () => {
+    const world = { limit: 110, functions: [fn("old", undefined, 1), fn("young", undefined, 2)] };
+    const first = controllerOf({ ...world, versions: [version(1, 4, "young"), version(2, 4, "old")] });
+    await pass(1000);
+    const stopped = first.controller.stop();
+    await pass(1000);
+    await stopped;
+    // The younger reservation is listed first, and is not kept.
+    const functions = [fn("refused", 9, 4), fn("new", 3, 3), ...world.functions];
+    const then = controllerOf({ limit: 110, functions, versions: first.versions.list(), pods: first.pods.list() });
+    await pass(1000);
+    expect([then.statusOf("young-1")?.status, then.statusOf("old-2")?.status]).toEqual(["FAILED", "READY"]);
+    expect(then.created()).toEqual([]);
   });
 });
 

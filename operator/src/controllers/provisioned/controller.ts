@@ -45,7 +45,7 @@ export interface ProvisionedControllerDeps extends ControllerContext, Pick<Provi
 export function provisionedController(deps: ProvisionedControllerDeps): Controller {
   const { versions, versionsByFunction, aliases, aliasesByFunction, functions, functionsByName, namespaces, pods, client, clock } = deps;
   const made = new ProvisionedPods(deps);
-  const claims = new Claims();
+  const claims = new Claims(deps.accountConcurrency);
   /** What was granted last, by UID of the version or alias. */
   const granted = new Map<string, number>();
   /** Starts that failed, by UID of the function, qualifier and what was started. */
@@ -68,12 +68,12 @@ export function provisionedController(deps: ProvisionedControllerDeps): Controll
     }
     const present = made.of(fn, deps.provisionedPods.of(fn.metadata.uid ?? ""));
     const declared = declarations(versionsOf(key), aliasesOf(key), granted);
-    const counts = decideCounts(key, fn, declared);
+    const grants = decideCounts(key, fn, declared);
     let again: number | undefined;
     const soon = (ms: number) => {
       again = Math.min(again ?? ms, ms);
     };
-    for (const { declaration, count, refusal } of counts) {
+    for (const { demand: declaration, count, refusal } of grants) {
       const own = present.filter(({ qualifier }) => qualifier === declaration.qualifier);
       const progress = await provide(key, fn, declaration, count, own, soon);
       if (refusal !== undefined) soon(REFUSED_MS);
@@ -87,27 +87,21 @@ export function provisionedController(deps: ProvisionedControllerDeps): Controll
     return again === undefined ? undefined : { requeueAfterMs: again };
   }
 
-  /** How many pods each declaration gets. What is refused keeps what it had before it asked for more. */
+  /** How many pods each declaration gets. */
   function decideCounts(key: string, fn: LambdaFunction, declared: readonly Declaration[]) {
     const { reservedConcurrentExecutions: reserved } = fn.spec;
     const grants = grant(declared, {
-      account: { limit: deps.accountConcurrency, others: claims.others(key) },
+      // A reservation that the account cannot keep limits its function and sets nothing aside for it.
+      ...(claims.isReserved(key) ? {} : { account: { limit: deps.accountConcurrency, others: claims.others(key) } }),
       ...(reserved === undefined ? {} : { reserved }),
     });
-    const counts = grants.map(({ demand: declaration, refusal }) => {
-      const { uid = "" } = declaration.object.metadata;
-      const before = granted.get(uid) ?? 0;
-      const kept = before < declaration.requested ? before : 0;
-      const count = refusal === undefined ? declaration.requested : kept;
+    for (const { demand, count } of grants) {
+      const { uid = "" } = demand.object.metadata;
       if (count > 0) granted.set(uid, count);
       else granted.delete(uid);
-      return { declaration, count, refusal };
-    });
-    claims.provision(
-      key,
-      counts.reduce((sum, { count }) => sum + count, 0),
-    );
-    return counts;
+    }
+    claims.provision(key, { provisioned: grants.reduce((sum, { count }) => sum + count, 0), created: createdOf(fn) });
+    return grants;
   }
 
   /** Takes the next step towards so many pods. */
@@ -188,22 +182,42 @@ export function provisionedController(deps: ProvisionedControllerDeps): Controll
   const concerns = (key: string): boolean => [...versionsByFunction.of(key), ...aliasesByFunction.of(key)].some(isConcerned);
   const keyOf = ({ metadata, spec }: Version | Alias): string => functionKey(metadata.namespace, spec.functionName);
   const keyOfFunction = (fn: LambdaFunction): string => functionKey(fn.metadata.namespace, functionNameOf(fn));
+  const createdOf = ({ metadata }: LambdaFunction): string => metadata.creationTimestamp ?? "";
 
   function onObject({ type, object, old }: { type: "upsert" | "delete"; object: Version | Alias; old?: Version | Alias }): void {
-    if (type === "delete") {
-      writes[object.kind === "Version" ? "version" : "alias"].forget(objectKey(object.metadata));
-      granted.delete(object.metadata.uid ?? "");
-    }
+    if (type === "delete") writes[object.kind === "Version" ? "version" : "alias"].forget(objectKey(object.metadata));
+    if (type === "delete" || object.spec.provisionedConcurrentExecutions === undefined) granted.delete(object.metadata.uid ?? "");
     if (isConcerned(object) || (old && isConcerned(old)) || concerns(keyOf(object))) queue.add(keyOf(object));
   }
 
   function onFunction({ object }: { object: LambdaFunction }): void {
     const key = keyOfFunction(object);
+    if (functionOf(key) === undefined) claims.provision(key, undefined);
+    if (noteReservation(key)) {
+      const { namespace = "" } = object.metadata;
+      withdraw(namespace);
+      addAll(namespace);
+    }
+    if (concerns(key)) queue.add(key);
+  }
+
+  /** @returns whether the account has something else set aside now */
+  function noteReservation(key: string): boolean {
     // Of two with one name only the one that counts sets something aside.
     const fn = functionOf(key);
-    claims.reserve(key, fn?.spec.reservedConcurrentExecutions);
-    if (fn === undefined) claims.provision(key, 0);
-    if (concerns(key)) queue.add(key);
+    const reserved = fn?.spec.reservedConcurrentExecutions;
+    return claims.reserve(key, fn === undefined || reserved === undefined ? undefined : { reserved, created: createdOf(fn) });
+  }
+
+  /** Whoever loses what it had asks for it like everybody else, when its turn comes. */
+  function withdraw(namespace: string): void {
+    for (const key of claims.withdraw(namespace))
+      for (const { metadata } of [...versionsByFunction.of(key), ...aliasesByFunction.of(key)]) granted.delete(metadata.uid ?? "");
+  }
+
+  /** All functions of an account that have to do with provisioned concurrency. */
+  function addAll(namespace: string): void {
+    for (const fn of functions.list()) if (fn.metadata.namespace === namespace && concerns(keyOfFunction(fn))) queue.add(keyOfFunction(fn));
   }
 
   function onPod({ type, object }: { type: "upsert" | "delete"; object: PodObject }): void {
@@ -236,11 +250,12 @@ export function provisionedController(deps: ProvisionedControllerDeps): Controll
     for (const fn of functions.list()) {
       const key = keyOfFunction(fn);
       const objects = [...versionsByFunction.of(key), ...aliasesByFunction.of(key)];
-      claims.provision(
-        key,
-        objects.reduce((sum, { metadata }) => sum + (granted.get(metadata.uid ?? "") ?? 0), 0),
-      );
+      const provisioned = objects.reduce((sum, { metadata }) => sum + (granted.get(metadata.uid ?? "") ?? 0), 0);
+      claims.provision(key, { provisioned, created: createdOf(fn) });
+      noteReservation(key);
     }
+    // Not before all reservations are known: which of them are kept decides who keeps what it was granted.
+    for (const namespace of new Set(functions.list().map(({ metadata }) => metadata.namespace ?? ""))) withdraw(namespace);
   }
 
   return {
@@ -251,10 +266,7 @@ export function provisionedController(deps: ProvisionedControllerDeps): Controll
         versions.subscribe(onObject),
         aliases.subscribe(onObject),
         pods.subscribe(onPod),
-        accountChanges(namespaces, (namespace) => {
-          for (const fn of functions.list())
-            if (fn.metadata.namespace === namespace && concerns(keyOfFunction(fn))) queue.add(keyOfFunction(fn));
-        }),
+        accountChanges(namespaces, addAll),
       );
       queue.start();
     },

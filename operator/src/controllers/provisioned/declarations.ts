@@ -31,7 +31,7 @@ export function declarations(
   const declaring = (object: Version | Alias, of: { qualifier: string; kind: Demand["kind"]; version: string; target?: AliasTarget }) => {
     const requested = object.spec.provisionedConcurrentExecutions;
     if (requested === undefined || object.metadata.deletionTimestamp !== undefined || isVoid(object)) return [];
-    return [{ ...of, object, requested, granted: grantedBefore.get(object.metadata.uid ?? "") === requested }];
+    return [{ ...of, object, requested, granted: grantedBefore.get(object.metadata.uid ?? "") ?? 0 }];
   };
   const ofVersions = versions.flatMap((version) => {
     if (version.spec.version === undefined) return [];

@@ -6,11 +6,12 @@ const demand = (qualifier: string, requested: number, special: Partial<Demand> =
   kind: "version",
   version: qualifier,
   requested,
-  granted: false,
+  granted: 0,
   ...special,
 });
 const account = (others = 0, limit = 1000): Limits => ({ account: { limit, others } });
 const refusals = (demands: Demand[], limits: Limits = account()) => grant(demands, limits).map(({ refusal }) => refusal);
+const counts = (demands: Demand[], limits: Limits) => grant(demands, limits).map(({ count }) => count);
 const RESERVED = "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function";
 const ACCOUNT =
   "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100].";
@@ -29,12 +30,29 @@ describe("provisioned concurrency is granted", () => {
     expect(refusals([demand("1", 500)], account(401))).toEqual([ACCOUNT]);
   });
 
-  test("out of the reservation and not out of the account where there is one", () => {
-    expect(refusals([demand("1", 5)], { ...account(900), reserved: 10 })).toEqual([undefined]);
+  test("out of the reservation and not out of the account where the account keeps one", () => {
+    expect(refusals([demand("1", 5)], { reserved: 10 })).toEqual([undefined]);
+  });
+
+  test("out of the account and up to the reservation where the account does not keep it", () => {
+    expect(refusals([demand("1", 5)], { ...account(895), reserved: 10 })).toEqual([undefined]);
+    expect(refusals([demand("1", 6)], { ...account(895), reserved: 10 })).toEqual([ACCOUNT]);
+    expect(refusals([demand("1", 11)], { ...account(895), reserved: 10 })).toEqual([RESERVED]);
   });
 
   test("first to who had it, though somebody else asks before", () => {
-    expect(refusals([demand("1", 6), demand("2", 6, { granted: true })], { ...account(), reserved: 10 })).toEqual([RESERVED, undefined]);
+    expect(refusals([demand("1", 6), demand("2", 6, { granted: 6 })], { ...account(), reserved: 10 })).toEqual([RESERVED, undefined]);
+  });
+
+  test("as before to who is refused more, and what it keeps is nobody else's", () => {
+    const asking = [demand("1", 12, { granted: 6 }), demand("2", 5)];
+    expect(refusals(asking, { reserved: 10 })).toEqual([RESERVED, RESERVED]);
+    expect(counts(asking, { reserved: 10 })).toEqual([6, 0]);
+    expect(counts(asking, { reserved: 11 })).toEqual([6, 5]);
+  });
+
+  test("no longer where what there is does not fit any more", () => {
+    expect(counts([demand("1", 11, { granted: 6 }), demand("2", 5, { granted: 5 })], { reserved: 5 })).toEqual([0, 5]);
   });
 
   test("to a later one that fits where an earlier one does not", () => {
