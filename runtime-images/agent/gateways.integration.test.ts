@@ -1,8 +1,9 @@
 /** The agent between several gateways: which it dials, which it obeys, and what it proves itself with. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { open, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { CloseCode, FrameType, PROTOCOL_VERSION } from "../../operator/src/api/environment-protocol.ts";
+import { type Assigned, CloseCode, FrameType, PROTOCOL_VERSION, type StateChange } from "../../operator/src/api/environment-protocol.ts";
 import { type AgentProcess, until } from "./testing/agent-process.ts";
 import type { AgentLink, TestGateway } from "./testing/gateway.ts";
 import { agentHarness } from "./testing/harness.ts";
@@ -146,6 +147,119 @@ async function gatewaysOf(...names: string[]): Promise<TestGateway[]> {
   return gateways;
 }
 
+/** Code that says that it has begun and waits until it may go on. */
+const WAIT = "import os, time\ndef wait():\n    open('../begun', 'w').close()\n    while not os.path.exists('../go'): time.sleep(0.002)\n";
+const WAITS_IN_EVENT = `${WAIT}def handler(event, context):\n    if event: wait()\n`;
+const WAITS_AT_START = `${WAIT}wait()\ndef handler(event, context):\n    return event\n`;
+
+const begun = async ({ folder }: AgentProcess) => {
+  while (!existsSync(join(folder, "begun"))) await new Promise((resolve) => setTimeout(resolve, 2));
+};
+const goOn = ({ folder }: AgentProcess) => writeFileSync(join(folder, "go"), "");
+
+/** What a gateway heard of the assignment and the state, in order. */
+const heardBy = ({ received }: AgentLink) =>
+  received.flatMap(({ type, header }) => {
+    if (type === FrameType.stateChange) return [(header as StateChange).state];
+    return type === FrameType.assigned ? ["outcome"] : type === FrameType.assignmentFailed ? ["failure"] : [];
+  });
+
+describe("a gateway is told what the agent does", () => {
+  /** The agent between two gateways, assigned by the first, which both know. */
+  async function between(source: string) {
+    const [first, second] = await gatewaysOf("a", "b");
+    if (!first || !second) throw new Error("there are two");
+    const code = zipOf({ "app.py": source });
+    const agent = await agentOf({ gatewayPort: first.port });
+    const [a, b] = [await first.agent(), await second.agent()];
+    return { first, second, agent, a, b, code, assignment: assignmentOf(code) };
+  }
+
+  test("when a short event ends of which it has heard in answer to its view", async () => {
+    const { second, agent, a, b, code, assignment } = await between(WAITS_IN_EVENT);
+    await a.assign(assignment, code.bytes);
+    await told(b, "assigned", 1);
+    const running = a.offer("1");
+    await begun(agent);
+    b.send({ type: FrameType.welcome, header: { members: second.members, epoch: 2, owner: "b" } });
+    await told(b, "busy", 2);
+    goOn(agent);
+    await a.outcome(running);
+    await told(b, "assigned", 2);
+    expect((await b.invoke(0, { epoch: 2 })).result.functionError).toBeUndefined();
+  });
+
+  test("when a short event ends for which its own was not taken", async () => {
+    const { agent, a, b, code, assignment } = await between(WAITS_IN_EVENT);
+    await a.assign(assignment, code.bytes);
+    await told(b, "assigned", 1);
+    const running = a.offer("1");
+    await begun(agent);
+    b.offer("0");
+    await b.take((f) => f.type === FrameType.busy, "busy");
+    goOn(agent);
+    await a.outcome(running);
+    await told(b, "assigned", 1);
+  });
+
+  test("when its event was not taken though nothing runs, and of the later view that was the reason", async () => {
+    const { second, a, b, code, assignment } = await between(ECHO);
+    await a.assign(assignment, code.bytes);
+    await a.invoke(1);
+    await told(b, "assigned", 1);
+    b.send({ type: FrameType.welcome, header: { members: second.members, epoch: 2, owner: "b" } });
+    await told(b, "assigned", 2);
+    a.offer("1");
+    await a.take((f) => f.type === FrameType.busy, "busy");
+    await told(a, "assigned", 2);
+  });
+
+  test("not for the sake of short events", async () => {
+    const { a, b, code, assignment } = await between(ECHO);
+    await a.assign(assignment, code.bytes);
+    await told(b, "assigned", 1);
+    b.received.length = 0;
+    for (let i = 0; i < 3; i++) {
+      await a.invoke(i);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    expect([b.received, heardBy(a)]).toEqual([[], ["unassigned"]]);
+  });
+
+  test("and what became of the assignment, though the gateway that gave it is gone; each later one hears it before the state", async () => {
+    const { first, second, agent, a, b, code, assignment } = await between(WAITS_AT_START);
+    a.send({ type: FrameType.assign, header: assignment, body: code.bytes });
+    await told(b, "busy", 1);
+    await begun(agent);
+    await first.kill();
+    forget(first);
+    goOn(agent);
+    const outcome = await b.take((f) => f.type === FrameType.assigned, "the outcome");
+    expect(outcome.header).toEqual({ assignmentId: assignment.assignmentId, initDurationMs: expect.any(Number) });
+    await told(b, "assigned", 1);
+    b.received.length = 0;
+    const third = await gatewayOf();
+    const members = [...second.members.slice(1), { name: "c", address: third.address }];
+    third.members = members;
+    b.send({ type: FrameType.welcome, header: { members, epoch: 2, owner: "b" } });
+    const c = await third.agent();
+    expect(c.hello).toMatchObject({ state: "assigned", assignmentId: assignment.assignmentId });
+    await until(async () => (heardBy(b).length > 1 && heardBy(c).length > 1 ? true : undefined), "the answers to the views");
+    expect([heardBy(b), heardBy(c)]).toEqual(Array(2).fill(["outcome", "assigned"]));
+    // The initialization is in the first result, whoever asks for it, and in no other one.
+    const { result } = await b.invoke(1, { epoch: 2 });
+    expect(result).toMatchObject({ initDurationMs: (outcome.header as Assigned).initDurationMs });
+    expect((await b.invoke(1, { epoch: 2 })).result).not.toHaveProperty("initDurationMs");
+  });
+
+  test("and why it failed, before it hears that", async () => {
+    const { a, b, assignment } = await between(ECHO);
+    expect((await a.assign(assignment, Buffer.from("no package"))).failed).toMatchObject({ kind: "package" });
+    await until(async () => (heardBy(b).includes("failed") ? true : undefined), "the failure at the other gateway");
+    expect(heardBy(b).slice(-2)).toEqual(["failure", "failed"]);
+  });
+});
+
 describe("views of the gateways", () => {
   test("are answered with the state, and the owner of an earlier one starts nothing any more", async () => {
     const [first, second] = await gatewaysOf("a", "b");
@@ -244,11 +358,12 @@ describe("a pooled agent", () => {
         .then(() => made.take((f) => f.type === FrameType.stateChange && f.header.state === "busy", "the assignment elsewhere"))
         .then(async (told) => {
           expect(told.header).toMatchObject({ assignmentId: "uid/1/first", pass: "first-pass" });
-          return await made.assign(assignmentOf(code, { assignmentId: "uid/1/second" }), code.bytes);
+          made.send({ type: FrameType.assign, header: assignmentOf(code, { assignmentId: "uid/1/second" }), body: code.bytes });
+          return await made.take((f) => f.type === FrameType.assignmentFailed, "the refusal");
         }),
     ]);
     expect(won).toHaveProperty("assigned");
-    expect(lost.failed).toMatchObject({ kind: "refused", assignmentId: "uid/1/second" });
+    expect(lost.header).toMatchObject({ kind: "refused", assignmentId: "uid/1/second" });
     expect((await second.invoke(1)).json).toBe(1);
     // From here on the assignment is its proof.
     made.socket.terminate();

@@ -177,7 +177,10 @@ export interface KubernetesToken {
   caCertificate: string;
 }
 
-/** Agent to gateway: the assignment was carried out. The runtime asked for its first event, or failed to, and the next event starts it again. */
+/**
+ * Agent to every gateway, and again to each that welcomes it, since the one that assigned may be gone: the assignment was carried out.
+ * The runtime asked for its first event, or failed to, and the next event starts it again.
+ */
 export interface Assigned {
   assignmentId: string;
   /** Milliseconds from the runtime's start, or from the order to its zygote, to the first `next` or to the failure. */
@@ -187,7 +190,7 @@ export interface Assigned {
 }
 
 /**
- * Agent to gateway: the environment cannot serve, and nothing of the function was started. Code that fails while it starts is no
+ * Agent to the gateways, as {@link Assigned}: the environment cannot serve, and nothing of the function was started. Code that fails while it starts is no
  * such failure: the next event tries it again and is answered with the error.
  */
 export interface AssignmentFailed {
@@ -262,7 +265,7 @@ export interface Shutdown {
   reason: "idle" | "replaced" | "failed" | "drain";
 }
 
-/** Agent to every gateway: the state changed because of another gateway's event; or the answer to a `welcome` with a new epoch. */
+/** Agent to every gateway: the state changed because of another gateway's event; or the answer to a `welcome`, after the outcome. */
 export interface StateChange {
   state: AgentState;
   /** The latest view that the agent knows of. */

@@ -14,7 +14,7 @@ const runnable = { assignmentId: "fn-uid/2/r", version: "2", effective: { memory
 const away = () => new KubeError("nobody answers", { status: 0, reason: "ECONNREFUSED" });
 
 /** A writer whose writes end as `answers` says, one after the other, and then well. */
-function setup(answers: { merge?: Error[]; strategic?: Error[] } = {}) {
+function setup(answers: { merge?: Error[]; strategic?: Error[] } = {}, pod: object = { metadata: { name: "pool-1", uid: "uid-1" } }) {
   const merges: [string, unknown][] = [];
   const strategics: [string, unknown][] = [];
   const refusals: string[] = [];
@@ -23,6 +23,7 @@ function setup(answers: { merge?: Error[]; strategic?: Error[] } = {}) {
     log: createLogger({ component: "gateway", level: "silent" }),
     settings: { overcommit: { memory: 0.5, cpu: 0.1 }, agentAllowance: { memoryMb: 64, cpuMillis: 250 } },
     client: {
+      get: async () => pod as never,
       mergePatch: async (_, { name }, patch) => {
         merges.push([name, patch]);
         const error = answers.merge?.shift();
@@ -75,9 +76,18 @@ test("while the API server is away it is tried again, less and less often", asyn
   const t = setup({ merge: Array.from({ length: 5 }, away), strategic: [away()] });
   t.assigned();
   await vi.advanceTimersByTimeAsync(1_000);
-  expect([t.merges.length, t.strategics.length]).toEqual([3, 2]);
+  expect([t.merges.length, t.strategics.length]).toEqual([2, 2]);
   await vi.advanceTimersByTimeAsync(60_000);
   expect([t.merges.length, t.strategics.length, t.refusals.length]).toEqual([6, 2, 0]);
+});
+
+test("a pod says what it was assigned when it has its size, so that whoever reads it finds nothing missing", async () => {
+  const t = setup({ strategic: [away(), away()] });
+  t.assigned();
+  await vi.advanceTimersByTimeAsync(400);
+  expect([t.strategics.length, t.merges.length]).toEqual([2, 0]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect([t.strategics.length, t.merges.length]).toEqual([3, 1]);
 });
 
 test("a size that the API server does not allow is told, and the assignment written all the same", async () => {
@@ -122,4 +132,15 @@ test.each([
   const t = setup();
   await t.writer.initialized(identity, failure);
   expect(t.strategics).toEqual([["pool-1/status", { status: { conditions: [expect.objectContaining(condition)] } }]]);
+});
+
+test.each<[string, object, string[]]>([
+  ["what its pod says already is not written again", { uid: "uid-1", status: "True" }, []],
+  ["what its pod says otherwise is", { uid: "uid-1", status: "False" }, ["pool-1/status"]],
+  ["another pod of its name is left alone", { uid: "uid-2" }, []],
+])("of a declared environment %s", async (_, { uid, status }: { uid?: string; status?: string }, written) => {
+  const conditions = status === undefined ? [] : [{ type: "kappa.dev/Initialized", status }];
+  const t = setup({}, { metadata: { name: "pool-1", uid }, status: { conditions } });
+  await t.writer.initialized(identity, undefined);
+  expect(t.strategics.map(([where]) => where)).toEqual(written);
 });

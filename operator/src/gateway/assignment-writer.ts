@@ -3,6 +3,7 @@ import { type Clock, sleep } from "../kube/clock.ts";
 import { KubeError } from "../kube/errors.ts";
 import { Resources } from "../kube/objects.ts";
 import { assignmentPatch, type EnvironmentSettings, initializedPatch, resizePatch } from "../resources/environment-pod.ts";
+import { INITIALIZED_CONDITION } from "../resources/labels.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { EnvironmentIdentity, InitFailure } from "./environment.ts";
 import type { FunctionEntry, Runnable } from "./function-entry.ts";
@@ -17,7 +18,7 @@ const RETRY_MS = 250;
 const MAX_RETRY_MS = 15_000;
 
 export interface AssignmentWriterOptions {
-  client: Pick<KubeClient, "mergePatch" | "strategicPatch">;
+  client: Pick<KubeClient, "get" | "mergePatch" | "strategicPatch">;
   clock: Clock;
   log: Logger;
   settings: Pick<EnvironmentSettings, "overcommit" | "agentAllowance">;
@@ -46,31 +47,34 @@ export class AssignmentWriter {
     const { namespace, podName: name, podUid } = identity;
     await sleep(clock, AFTER_START_MS, this.#stopping.signal);
     const resize = resizePatch(runnable.effective.memorySize, settings);
-    await Promise.all([
-      this.#try(identity, "its assignment could not be written to its pod", async (signal) => {
-        await client.mergePatch<Pod>(Resources.pod, { namespace, name }, assignmentPatch(podUid, fn, runnable), { signal });
-      }),
-      this.#try(
-        identity,
-        "its pod could not be given its function's size",
-        async (signal) => {
-          await client.strategicPatch<Pod>(Resources.pod, { namespace, name, subresource: "resize" }, resize, { signal });
-        },
-        refused,
-      ),
-    ]);
+    await this.#try(
+      identity,
+      "its pod could not be given its function's size",
+      async (signal) => {
+        await client.strategicPatch<Pod>(Resources.pod, { namespace, name, subresource: "resize" }, resize, { signal });
+      },
+      refused,
+    );
+    // Last: a later owner of the function takes a pod that says what it was assigned for one of which nothing is left to write.
+    await this.#try(identity, "its assignment could not be written to its pod", async (signal) => {
+      await client.mergePatch<Pod>(Resources.pod, { namespace, name }, assignmentPatch(podUid, fn, runnable), { signal });
+    });
   }
 
-  /** An environment of provisioned concurrency can take events now, or will not. */
+  /** An environment of provisioned concurrency can take events now, or will not. What its pod says already is not written again. */
   async initialized(identity: EnvironmentIdentity, failure: InitFailure | undefined): Promise<void> {
     const { client, clock } = this.#options;
-    const { namespace, podName: name } = identity;
+    const { namespace, podName: name, podUid } = identity;
     const at = new Date(clock.now()).toISOString();
-    const patch = initializedPatch(
-      failure ? { status: "False", ...failure, at } : { status: "True", reason: "Initialized", message: "It takes events.", at },
-    );
+    const is = failure
+      ? ({ status: "False", ...failure, at } as const)
+      : ({ status: "True", reason: "Initialized", message: "It takes events.", at } as const);
     await this.#try(identity, "whether it has initialised could not be written to its pod", async (signal) => {
-      await client.strategicPatch<Pod>(Resources.pod, { namespace, name, subresource: "status" }, patch, { signal });
+      // Looked up, since a gateway keeps too little of its pods to know what a former owner of the function has written.
+      const pod = await client.get<Pod>(Resources.pod, { namespace, name }, { signal });
+      const said = pod?.status?.conditions?.find(({ type }) => type === INITIALIZED_CONDITION);
+      if (pod?.metadata.uid !== podUid || said?.status === is.status) return;
+      await client.strategicPatch<Pod>(Resources.pod, { namespace, name, subresource: "status" }, initializedPatch(is), { signal });
     });
   }
 

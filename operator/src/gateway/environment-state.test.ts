@@ -141,6 +141,21 @@ describe("what happens next", () => {
       "retiring",
       ["disconnect", "deletePod"],
     ],
+    [
+      "what another gateway's assignment failed of is told by the owner",
+      [
+        { type: "connected", state: "busy" },
+        { type: "assignmentFailed", refused: false },
+      ],
+      "retiring",
+      ["startFailed", "shutdown", "deletePod"],
+    ],
+    [
+      "an agent that failed at another gateway's assignment does not take the event that is on its way to it",
+      [...busy, { type: "assignmentFailed", refused: false }, { type: "busy", requestId: "a" }],
+      "foreign",
+      ["requeue"],
+    ],
     ["news of a failed initialisation wait for its reason", [connected, { type: "stateChange", state: "failed" }], "assigning", []],
     ["nothing happens to what is gone", [{ type: "podEnded", overuse: false }, connected], "gone", []],
   ])("%s", (_, events, phase, effects) => {
@@ -172,6 +187,25 @@ describe("without ownership", () => {
       ],
       "idle",
       [],
+    ],
+    [
+      "an agent that failed is the owner's business, who may keep its pod to be looked at",
+      [
+        { type: "connected", state: "busy" },
+        { type: "stateChange", state: "failed" },
+      ],
+      "foreign",
+      [],
+    ],
+    [
+      "becoming the owner of an agent that failed ends it when it says so again",
+      [
+        { type: "connected", state: "failed" },
+        { type: "owned", owned: true },
+        { type: "stateChange", state: "failed" },
+      ],
+      "retiring",
+      ["startFailed", "shutdown", "deletePod"],
     ],
     [
       "becoming the owner of a silent pod gives it time, then ends it",

@@ -71,7 +71,7 @@ export type EnvironmentEvent =
   /** It is a function's by another gateway's assignment. */
   | { type: "learned" }
   | { type: "assigned" }
-  /** `refused`: the agent has another assignment, or knows of a later owner. */
+  /** `refused`: the agent has another assignment, or knows of a later owner. Else it may be another gateway's that failed. */
   | { type: "assignmentFailed"; refused: boolean }
   | { type: "sent"; requestId: string; until: number }
   | { type: "result"; requestId: string; reusable: boolean }
@@ -212,12 +212,22 @@ function onLearned(state: EnvironmentState, now: number, limits: EnvironmentLimi
 }
 
 function onAssignmentFailed(state: EnvironmentState, refused: boolean, now: number, limits: EnvironmentLimits): Transition {
-  // It was heard before that somebody else's assignment came first.
-  if (state.phase !== "assigning") return refused ? stay(state) : protocolError(state);
+  // Somebody else's assignment came first, which was heard before, or failed.
+  if (state.phase !== "assigning") return refused ? stay(state) : onFailed(state, "assignment", now, limits);
   if (!refused) return retireNow(state, "failed", [{ type: "startFailed", why: "assignment" }]);
   if (state.taken) return { state: { ...ofFunction(state), phase: "pooled", pooled: "doubtful" }, effects: [{ type: "refused" }] };
   // It was made for this assignment and can have no other: its agent knows of a later owner, or ends.
   return { state: { ...rest(state), phase: "starting", until: now + limits.reconnectMs }, effects: NOTHING };
+}
+
+/** Its agent says that it never serves. Whoever does not own it leaves it to the owner, who may keep its pod to be looked at. */
+function onFailed(state: EnvironmentState, why: "assignment" | "failed", now: number, limits: EnvironmentLimits): Transition {
+  if (state.pooled !== undefined) return protocolError(state);
+  // The agent does not take the event that is on its way to it.
+  if (state.phase === "busy" || state.phase === "lost") return stay(state);
+  const withdraw: readonly EnvironmentEffect[] = state.phase === "idle" ? [{ type: "withdraw" }] : NOTHING;
+  if (!state.owned) return { state: { ...ofFunction(state), phase: "foreign", until: now + limits.foreignMs }, effects: withdraw };
+  return retireNow(state, "failed", [...withdraw, { type: "startFailed", why }]);
 }
 
 function onResult(state: EnvironmentState, { requestId, reusable }: { requestId: string; reusable: boolean }): Transition {
@@ -253,7 +263,7 @@ function onConnected(state: EnvironmentState, agent: AgentState, now: number, li
     case "busy":
       return { state: { ...ofFunction(state), phase: "foreign", until: now + limits.foreignMs }, effects: NOTHING };
     case "failed":
-      return retireNow(state, "failed", [{ type: "startFailed", why: "failed" }]);
+      return onFailed(state, "failed", now, limits);
   }
 }
 
@@ -311,8 +321,7 @@ function onStateChange(state: EnvironmentState, agent: AgentState, now: number, 
       };
     case "failed":
       // The outcome of our assignment follows, with its reason.
-      if (state.phase === "assigning") return stay(state);
-      return retireNow(state, "failed", state.phase === "idle" ? [{ type: "withdraw" }] : NOTHING);
+      return state.phase === "assigning" ? stay(state) : onFailed(state, "failed", now, limits);
     case "warming":
     case "unassigned":
       // It refused an assignment for the sake of an owner that is not one any more.

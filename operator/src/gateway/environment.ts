@@ -40,6 +40,8 @@ const ASSIGN_MS = 60_000;
  */
 const PROVISIONED_INIT_MS = 130_000;
 const RECONNECT_MS = 10_000;
+/** The gateway that assigned an environment has written by then what became of it, if it lives, and the watch has shown it. */
+const WRITTEN_MS = 2_000;
 /** A kubelet looks at its containers once a second and then reports: 2 s on a busy machine, and more than that on a busier one. */
 const POST_MORTEM_MS = 5_000;
 /** An environment's credentials are good for 12 h, so it is replaced before, those of one hour not all at once. */
@@ -101,6 +103,9 @@ export interface EnvironmentDeps {
   followRole(namespace: string, serviceAccount: string, tell: (token: KubernetesToken) => void): () => void;
 }
 
+/** What an agent says became of its assignment. */
+type Outcome = Extract<ReceivedFrame, { type: typeof FrameType.assigned | typeof FrameType.assignmentFailed }>;
+
 /** Phases in which the agent holds the role's token. */
 const HOLDS_TOKEN: ReadonlySet<EnvironmentPhase> = new Set(["assigning", "idle", "busy", "foreign"]);
 
@@ -113,6 +118,8 @@ export class Environment {
   readonly provisioned: string | undefined;
   /** Whether its agent is known to have had its assignment; see `agent-admission.ts`. */
   confirmed: boolean;
+  /** Its pod says what it was assigned. Of one from a pool that is written last, when it has its size. */
+  annotated: boolean;
   nodeName: string | undefined;
   /** Somebody is deleting the pod already. */
   terminating = false;
@@ -157,10 +164,17 @@ export class Environment {
   #overran = false;
   /** What it ended of, where the function did that. */
   #overuse: Overuse | undefined;
-  /** It is of provisioned concurrency and does not take events, which was told. */
+  /** It is of provisioned concurrency, and it was told whether it takes events. */
+  #initTold = false;
+  /** It does not, which was told. */
   #initFailed = false;
   /** It has become a function, as which it was not made, which was told. */
   #became = false;
+  /**
+   * What became of the assignment that another gateway gave it, and the monotonic milliseconds at which that was heard first. That one may
+   * be gone without having told anybody.
+   */
+  #outcome: { frame: Outcome; heardAt: number } | undefined;
   /** The first event's bill has the initialization in it. */
   #billsInit = true;
 
@@ -169,6 +183,7 @@ export class Environment {
     this.key = `${identity.namespace}/${identity.podName}`;
     this.#assignmentId = is.assignmentId;
     this.confirmed = is.assignmentId !== undefined;
+    this.annotated = this.confirmed;
     this.pool = is.pool;
     this.provisioned = is.provisioned;
     this.#runnable = is.runnable;
@@ -265,7 +280,13 @@ export class Environment {
   connect(connection: AgentConnection, state: AgentState): void {
     this.#connection = connection;
     this.#started = true;
-    this.apply({ type: "connected", state });
+    this.apply({ type: "connected", state: this.#awaitsOutcome(state) ? "busy" : state });
+  }
+
+  /** Whether its agent has yet to say what its state is worth: in answer to the welcome it tells what became of its assignment, then its state. */
+  #awaitsOutcome(state: AgentState): boolean {
+    if (this.pooled !== undefined) return false;
+    return state === "failed" || (state === "assigned" && this.provisioned !== undefined && !this.#initTold);
   }
 
   /** Sends a frame to the agent, if it is connected. */
@@ -275,6 +296,7 @@ export class Environment {
 
   disconnected(end: ConnectionEnd): void {
     this.#connection = undefined;
+    this.#outcome = undefined;
     this.#answered = 0;
     this.expectedUntil = this.#deps.clock.monotonic() + 2_000;
     this.apply({ type: "disconnected", how: end === "silent" ? "broken" : end });
@@ -332,6 +354,7 @@ export class Environment {
   /** Time has passed. */
   tick(now: number): void {
     if (this.#state.until !== undefined && this.#state.until <= now) this.apply({ type: "timeout" });
+    this.#followUp(now);
   }
 
   frame(frame: ReceivedFrame): void {
@@ -353,23 +376,29 @@ export class Environment {
         return;
       case FrameType.assigned: {
         const header = AssignedHeader.safeParse(frame.header);
-        if (!header.success || header.data.assignmentId !== this.#assignmentId) {
+        if (!header.success) {
           this.#malformed("assigned");
           return;
         }
+        if (!this.#isOwn(header.data.assignmentId, "assigned")) return;
         this.confirmed = true;
         // Once for each assignment: what is said again costs nothing, and writes nothing.
         if (this.phase === "assigning") this.#becameReady(header.data);
+        else this.#heard({ ...frame, header: header.data });
         return;
       }
       case FrameType.assignmentFailed: {
         const header = AssignmentFailedHeader.safeParse(frame.header);
-        // Of one that was given up meanwhile, since somebody else's came first, the answer may come late.
-        if (!header.success || (this.phase === "assigning" && header.data.assignmentId !== this.#assignmentId)) {
+        if (!header.success) {
           this.#malformed("assignmentFailed");
           return;
         }
-        this.#apply({ type: "assignmentFailed", refused: header.data.kind === "refused" }, frame);
+        const refused = header.data.kind === "refused";
+        // Of one that was given up meanwhile, since somebody else's came first, the answer may come late.
+        if (refused && this.phase !== "assigning") return;
+        if (!this.#isOwn(header.data.assignmentId, "assignmentFailed")) return;
+        if (this.phase === "assigning") this.#apply({ type: "assignmentFailed", refused }, frame);
+        else this.#heard({ ...frame, header: header.data });
         return;
       }
       case FrameType.busy: {
@@ -396,8 +425,16 @@ export class Environment {
     }
   }
 
+  /** Whether what an agent says is of the assignment that it is known to have. */
+  #isOwn(assignmentId: string, what: string): boolean {
+    if (assignmentId === this.#assignmentId) return true;
+    // Of a pooled one it may not be known yet that another gateway was first: who it is now follows.
+    if (this.pool === undefined || this.confirmed) this.#malformed(what);
+    return false;
+  }
+
   #becameReady({ initDurationMs, initError }: Assigned): void {
-    this.#tellInitialized(initError && { reason: "FunctionError", message: `${initError.errorType}: ${initError.message}` });
+    this.#tellInitialized(initFailure(initError));
     // What is declared is to be initialised; else the next event tries again and is answered with the error.
     if (this.#initFailed) {
       this.apply({ type: "retire", reason: "failed" });
@@ -405,9 +442,40 @@ export class Environment {
     }
     this.#host?.started(this, initDurationMs);
     this.apply({ type: "assigned" });
-    if (!this.pool || this.#became) return;
+    this.#tellBecame();
+  }
+
+  #tellBecame(): void {
+    if (!this.pool || this.annotated || this.#became) return;
     this.#became = true;
     this.#deps.becameFunction(this);
+  }
+
+  /** What became of an assignment, of which its gateway hears in its own way. */
+  #heard(frame: Outcome): void {
+    const now = this.#deps.clock.monotonic();
+    this.#outcome ??= { frame, heardAt: now };
+    this.#followUp(now);
+  }
+
+  /** The owner writes what the gateway that assigned it did not live to write. Billed is nothing here: the first result has it in it. */
+  #followUp(now: number): void {
+    if (!this.#outcome || !this.owned) return;
+    const { frame, heardAt } = this.#outcome;
+    if (frame.type === FrameType.assignmentFailed) {
+      // The event that is on its way to it comes back first.
+      if (this.phase === "busy" || this.phase === "lost") return;
+      this.#outcome = undefined;
+      this.#apply({ type: "assignmentFailed", refused: false }, frame);
+      return;
+    }
+    const failure = this.#initTold || this.provisioned === undefined ? undefined : initFailure(frame.header.initError);
+    if (failure === undefined && now - heardAt < WRITTEN_MS) return;
+    this.#outcome = undefined;
+    if (this.phase === "retiring" || this.phase === "gone") return;
+    if (!this.#initTold) this.#tellInitialized(failure);
+    if (failure) this.apply({ type: "retire", reason: "failed" });
+    else this.#tellBecame();
   }
 
   #stateChanged({ state, epoch, assignmentId, pass }: StateChange): void {
@@ -474,6 +542,7 @@ export class Environment {
     this.#unfollowRole = undefined;
     this.#setRunnable(undefined);
     this.#assignmentId = undefined;
+    this.#outcome = undefined;
     this.#assigned = false;
     this.wantedSince = undefined;
     this.#leftHost = host;
@@ -595,6 +664,7 @@ export class Environment {
   /** For whoever declared it: the controller keeps its pod, to be looked at, and makes another one. */
   #tellInitialized(failure: InitFailure | undefined): void {
     if (this.provisioned === undefined) return;
+    this.#initTold = true;
     this.#initFailed = failure !== undefined;
     this.#deps.initialized(this, failure);
   }
@@ -605,6 +675,11 @@ export class Environment {
     this.#tellInitialized(initFailureOf(failure));
     (this.#host ?? this.#deps.pools).startFailed(this, failure);
   }
+}
+
+/** Why code that failed while it started cannot take events. */
+function initFailure(error: Assigned["initError"]): InitFailure | undefined {
+  return error && { reason: "FunctionError", message: `${error.errorType}: ${error.message}` };
 }
 
 /** The function of an assignment. */

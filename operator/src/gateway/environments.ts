@@ -275,7 +275,9 @@ export class Environments implements AgentHost {
   /** What its pod says that it has become. */
   #readAssignment(environment: Environment, pod: Pod): void {
     const assignmentId = pod.metadata.annotations?.[Annotation.assignment];
-    if (assignmentId === undefined || environment.confirmed) return;
+    if (assignmentId === undefined) return;
+    environment.annotated = true;
+    if (environment.confirmed) return;
     if (environment.assignmentId === assignmentId) environment.confirmed = true;
     else this.#learn(environment, assignmentId);
   }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Frame, FrameType } from "../api/environment-protocol.ts";
+import { type AgentState, type Frame, FrameType } from "../api/environment-protocol.ts";
 import { systemClock } from "../kube/clock.ts";
 import { createLogger } from "../telemetry/log.ts";
 import type { ReceivedFrame } from "./agent-server.ts";
@@ -14,7 +14,7 @@ const ASSIGNMENT = "fn/1/r";
 const runnable = { assignmentId: ASSIGNMENT, version: "1", effective: { timeout: 3 } } as Runnable;
 const running: PodCondition = { ended: "running", acknowledged: "acknowledged", started: true };
 
-function setup({ declared = true } = {}) {
+function setup({ declared = true, owned = true } = {}) {
   const told: (InitFailure | undefined)[] = [];
   const deleted: boolean[] = [];
   const heard: string[] = [];
@@ -53,7 +53,7 @@ function setup({ declared = true } = {}) {
   const environment = new Environment(
     { namespace: "team", podName: "f-1", podUid: "uid-1" },
     {
-      owned: true,
+      owned,
       assignmentId: ASSIGNMENT,
       runnable,
       pool: undefined,
@@ -67,7 +67,7 @@ function setup({ declared = true } = {}) {
   const say = (frame: Frame) => environment.frame({ ...frame, body: new Uint8Array() } as ReceivedFrame);
   const assigned = (over: object = {}) =>
     say({ type: FrameType.assigned, header: { assignmentId: ASSIGNMENT, initDurationMs: 5, ...over } });
-  const connect = () => environment.connect({ send: (frame) => void sent.push(frame), close() {} }, "unassigned");
+  const connect = (state: AgentState = "unassigned") => environment.connect({ send: (frame) => void sent.push(frame), close() {} }, state);
   return { environment, told, deleted, heard, sent, connect, assigned, say };
 }
 
@@ -127,6 +127,62 @@ describe("an environment of provisioned concurrency", () => {
     await vi.advanceTimersByTimeAsync(10_000);
     t.environment.tick(performance.now());
     expect([t.told, t.deleted]).toEqual([[undefined], [true]]);
+  });
+});
+
+describe("an environment of provisioned concurrency that a gateway has assigned which is gone", () => {
+  const broken = { initError: { errorType: "ValueError", message: "no such thing" } };
+  const pass = async (t: ReturnType<typeof setup>, ms: number) => {
+    await vi.advanceTimersByTimeAsync(ms);
+    t.environment.tick(performance.now());
+  };
+
+  test("is told to be ready by the owner, once, when that one would have told it; nobody measures its start again", async () => {
+    const t = setup();
+    t.connect("busy");
+    t.assigned();
+    t.say({ type: FrameType.stateChange, header: { state: "assigned", epoch: 1 } });
+    expect([t.told, t.heard]).toEqual([[], ["offered"]]);
+    await pass(t, 2_000);
+    t.assigned();
+    await pass(t, 2_000);
+    expect([t.told, t.heard]).toEqual([[undefined], ["offered"]]);
+  });
+
+  test("is told to be ready by whoever becomes the owner, and by nobody else", async () => {
+    const t = setup({ owned: false });
+    t.connect("busy");
+    t.assigned();
+    await pass(t, 10_000);
+    expect(t.told).toEqual([]);
+    t.environment.apply({ type: "owned", owned: true });
+    await pass(t, 250);
+    expect(t.told).toEqual([undefined]);
+  });
+
+  test("takes no event when its code failed: the reason is told, and its pod left to be looked at", () => {
+    const t = setup();
+    // As it says of itself, it could take one: but first it tells what became of its assignment.
+    t.connect("assigned");
+    expect(t.heard).toEqual([]);
+    t.assigned(broken);
+    t.say({ type: FrameType.stateChange, header: { state: "assigned", epoch: 1 } });
+    expect(t.told).toEqual([{ reason: "FunctionError", message: "ValueError: no such thing" }]);
+    expect([t.heard, t.deleted]).toEqual([[], []]);
+    expect(t.sent.at(-1)).toMatchObject({ type: FrameType.shutdown, header: { reason: "failed" } });
+  });
+
+  test("is told to have no package with the agent's reason, and its pod left, by the owner alone", () => {
+    const header = { assignmentId: ASSIGNMENT, kind: "package", errorType: "InvalidZipFileException", message: "no zip" } as const;
+    const hear = (owned: boolean) => {
+      const t = setup({ owned });
+      t.connect("failed");
+      t.say({ type: FrameType.assignmentFailed, header });
+      t.say({ type: FrameType.stateChange, header: { state: "failed", epoch: 1 } });
+      return [t.told, t.heard, t.deleted];
+    };
+    expect(hear(true)).toEqual([[{ reason: "PackageFailed", message: "InvalidZipFileException: no zip" }], ["startFailed package"], []]);
+    expect(hear(false)).toEqual([[], [], []]);
   });
 });
 

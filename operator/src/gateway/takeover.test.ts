@@ -1,5 +1,8 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type Agent, assignedTo, setup } from "./testing/dispatch-harness.ts";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { FrameType } from "../api/environment-protocol.ts";
+import { Annotation } from "../resources/labels.ts";
+import { type Agent, assignedTo, NO_KEEPER, setup } from "./testing/dispatch-harness.ts";
+import { Tickets } from "./tickets.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -91,4 +94,67 @@ test("pods that are being made have nothing to tell: a takeover does not count t
   const agent = await t.connectPod(identity(0), "unassigned");
   agent.assigned();
   expect([agent.running, t.created]).toEqual(["a", []]);
+});
+
+describe("an environment from a pool, whose gateway is gone", () => {
+  const pod = identity(0);
+  const { namespace, podName, podUid, assignmentId } = pod;
+
+  /** One that watched it become the function of a gateway that is gone by now. */
+  async function taken() {
+    const written: (string | undefined)[] = [];
+    const became = (environment: { assignmentId: string | undefined }) => void written.push(environment.assignmentId);
+    const t = setup({ owned: false, keeper: { ...NO_KEEPER, becameFunction: became } });
+    t.put("f");
+    const show = (says: Record<string, string> = {}) =>
+      t.environments.putPod({
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { namespace, name: podName, uid: podUid, annotations: { [Annotation.pool]: "python", ...says } },
+      });
+    show();
+    const agent = await t.connectPod(pod, "busy", { assignmentId, pass: new Tickets("secret").pass(podUid, assignmentId) });
+    const tell = () => agent.say({ type: FrameType.assigned, header: { assignmentId, initDurationMs: 5 } });
+    return { t, agent, written, show, tell };
+  }
+
+  test("has what it is written by the new owner, once", async () => {
+    const { t, agent, written, tell } = await taken();
+    tell();
+    await t.pass(5_000);
+    expect(written).toEqual([]);
+    t.ownership(true);
+    tell();
+    await t.pass(5_000);
+    tell();
+    await t.pass(5_000);
+    expect([written, agent.closed]).toEqual([[assignmentId], undefined]);
+  });
+
+  test("has nothing written when its pod says what it is", async () => {
+    const { t, written, show, tell } = await taken();
+    t.ownership(true);
+    tell();
+    show({ [Annotation.assignment]: assignmentId });
+    await t.pass(5_000);
+    expect(written).toEqual([]);
+  });
+
+  test("is left alone when what became of it is heard before who it is", async () => {
+    const { t, agent } = await taken();
+    const other = { ...pod, podName: "f-9", podUid: "uid-9" };
+    t.environments.adoptPooled(other, { name: "python", hash: "", madeBy: "" });
+    const pass = new Tickets("secret");
+    const early = await t.connectPod(other, "unassigned", { ticket: pass.ticket("uid-9") });
+    early.say({ type: FrameType.assigned, header: { assignmentId, initDurationMs: 5 } });
+    early.say({
+      type: FrameType.stateChange,
+      header: { state: "assigned", epoch: 1, assignmentId, pass: pass.pass("uid-9", assignmentId) },
+    });
+    expect([early.closed, agent.closed, [...t.environments.all()].map(({ phase }) => phase)]).toEqual([
+      undefined,
+      undefined,
+      ["foreign", "idle"],
+    ]);
+  });
 });

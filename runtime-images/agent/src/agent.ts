@@ -3,6 +3,7 @@ import {
   type AgentState,
   type Assignment,
   type Credit,
+  type Frame,
   FrameError,
   FrameType,
   type Hello,
@@ -39,10 +40,8 @@ export class Agent {
   readonly #environment: Environment;
   readonly #gateways: Gateways;
   readonly #roleToken: RoleTokenFiles;
-  /** Gateways that wait for the outcome of the assignment. */
-  readonly #assigners = new Set<Connection>();
   #outcome: AssignOutcome | undefined;
-  /** The state that all gateways were last told of. */
+  /** The state that all gateways were last told of; absent where some of them know another one. */
   #toldState: AgentState | undefined;
   #stateTimer: NodeJS.Timeout | undefined;
   /** The gateway whose frame changed the state last: it knows from the answer, which a late `stateChange` would contradict. */
@@ -73,7 +72,7 @@ export class Agent {
       random: options.random,
       hello: () => this.#hello(),
       onFrame: (from, frame) => this.#onFrame(from, frame),
-      onWelcome: (from) => from.send({ type: FrameType.stateChange, header: this.#stateChange(this.#environment.state) }),
+      onWelcome: (from) => this.#onWelcome(from),
       onLost: (connection) => this.#onLost(connection),
       onCount: (connected) => this.#onCount(connected),
       inUse: (connection) => this.#running?.from === connection,
@@ -122,6 +121,14 @@ export class Agent {
     return assignment ? { assignmentId: assignment.assignmentId, pass: assignment.pass } : {};
   }
 
+  /** What became of the assignment goes first, so that no gateway takes a state for good without its reason. */
+  #onWelcome(from: Connection): void {
+    const { state } = this.#environment;
+    if (this.#outcome) from.send(frameOf(this.#outcome));
+    from.send({ type: FrameType.stateChange, header: this.#stateChange(state) });
+    this.#answered(from, state);
+  }
+
   #onFrame(from: Connection, frame: ReceivedFrame): void {
     switch (frame.type) {
       case FrameType.invoke:
@@ -152,6 +159,9 @@ export class Agent {
     if (!mayAct || !this.#environment.invoke(invoke, payload, this.#caller(from, requestId, payload.length))) {
       this.#running = before;
       from.send({ type: FrameType.busy, header: { requestId } });
+      this.#answered(from, "busy");
+      // Where nothing runs, since a later view has another owner, no event's end would take it back.
+      this.#tellLater(this.#environment.state);
       return;
     }
     this.#cause = from;
@@ -200,10 +210,9 @@ export class Agent {
       return;
     }
     if (this.#outcome) {
-      sendOutcome(from, this.#outcome);
+      from.send(frameOf(this.#outcome));
       return;
     }
-    this.#assigners.add(from);
     this.#cause = from;
     if (this.#environment.assignment) return;
     this.#environment.accept(assignment);
@@ -216,7 +225,9 @@ export class Agent {
       this.#options.log.warn("the assignment failed", { assignmentId, kind, errorType, error: message });
     }
     this.#outcome = outcome;
-    for (const assigner of this.#assigners) sendOutcome(assigner, outcome);
+    // To all: the gateway that assigned it may be gone, and whoever owns the function then is to know.
+    this.#gateways.broadcast(frameOf(outcome));
+    if ("failed" in outcome) this.#tellAll("failed");
   }
 
   /** Why an assignment is not taken. */
@@ -242,16 +253,30 @@ export class Agent {
 
   /** Tells the gateways, but not of a state that lasts no longer than a short event: whoever asks meanwhile hears `busy`. */
   #tellLater(state: AgentState): void {
-    if (state === "failed" || state === "unassigned") {
-      clearTimeout(this.#stateTimer);
-      this.#cause = undefined;
-      this.#tell(state);
+    // After the outcome of the assignment, which says why.
+    if (state === "failed") return;
+    if (state === "unassigned") {
+      this.#tellAll(state);
       return;
     }
     this.#stateTimer ??= setTimeout(() => {
       this.#stateTimer = undefined;
       this.#tell(this.#environment.state);
     }, STATE_CHANGE_DELAY_MS);
+  }
+
+  /** At once, and no gateway knows it from an answer. */
+  #tellAll(state: AgentState): void {
+    clearTimeout(this.#stateTimer);
+    this.#stateTimer = undefined;
+    this.#cause = undefined;
+    this.#tell(state);
+  }
+
+  /** One gateway alone was told a state. It knows that now, whatever its own event came to, and is to hear of the next one like any other. */
+  #answered(to: Connection, state: AgentState): void {
+    if (state !== this.#toldState) this.#toldState = undefined;
+    if (to === this.#cause) this.#cause = undefined;
   }
 
   #tell(state: AgentState): void {
@@ -269,7 +294,7 @@ export class Agent {
   }
 }
 
-function sendOutcome(to: Connection, outcome: AssignOutcome): void {
-  if ("assigned" in outcome) to.send({ type: FrameType.assigned, header: outcome.assigned });
-  else to.send({ type: FrameType.assignmentFailed, header: outcome.failed });
+function frameOf(outcome: AssignOutcome): Frame {
+  if ("assigned" in outcome) return { type: FrameType.assigned, header: outcome.assigned };
+  return { type: FrameType.assignmentFailed, header: outcome.failed };
 }

@@ -128,7 +128,7 @@ export interface MadePod extends EnvironmentIdentity {
 }
 
 /** For functions that take nothing from pools. */
-const NO_KEEPER: EnvironmentKeeper = {
+export const NO_KEEPER: EnvironmentKeeper = {
   moved() {},
   startFailed() {},
   wanted() {},
@@ -149,6 +149,7 @@ export function setup({
   concurrency = new AccountConcurrency({ limit: accountConcurrency, clock: systemClock }),
   keepAliveMs = 600_000,
   pools = NO_POOLS,
+  keeper = NO_KEEPER,
   askPeers = async (_namespace?: string) => false,
 }: {
   owned?: boolean;
@@ -156,6 +157,7 @@ export function setup({
   concurrency?: DispatchersOptions["concurrency"];
   keepAliveMs?: number;
   pools?: PoolTaker;
+  keeper?: EnvironmentKeeper;
   askPeers?: (namespace?: string) => Promise<boolean>;
 } = {}) {
   const log = createLogger({ component: "gateway", level: "silent" });
@@ -192,7 +194,7 @@ export function setup({
       membersFor: () => [],
       heard: () => {},
     },
-    keeper: NO_KEEPER,
+    keeper,
   });
   const dispatchers: Dispatchers = new Dispatchers({
     registry,
