@@ -170,7 +170,7 @@ describe("values", () => {
         KAPPA_OVERCOMMIT_CPU: "0.25",
         KAPPA_RUNTIME_CLASS: "gvisor",
         // Three quarters of the limit.
-        NODE_OPTIONS: "--max-old-space-size=768",
+        NODE_OPTIONS: "--max-semi-space-size=2 --max-old-space-size=768",
       });
       expect(JSON.parse(environment("kappa-gateway").KAPPA_RUNTIME_IMAGES ?? "")).toMatchObject({ "nodejs24.x": "registry.test/n:1" });
       expect(template(named("Deployment", "kappa-gateway")).spec.containers[0]?.image).toBe("kappa/operator:abc");

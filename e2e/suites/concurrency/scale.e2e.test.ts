@@ -8,7 +8,7 @@ import { invoke, lambdaClient } from "../support/lambda.ts";
 import { scrape, sumOf } from "../support/metrics.ts";
 
 const namespace = "e2e-scale";
-const FUNCTIONS = FULL ? 1_000 : 100;
+const FUNCTIONS = FULL ? 1_000 : 60;
 const VERSIONS_EACH = 5;
 const INVOKED = FULL ? 100 : 20;
 const READY_SECONDS = 10;
