@@ -63,8 +63,8 @@ test-concurrency: $(deps) ## Versions, pools and limits on the cluster: cold sta
 	@node scripts/test.ts concurrency
 
 .PHONY: bench
-bench: $(deps) ## Measure Kappa beside its peers on the running cluster; PEERS=knative adds Knative Serving
-	@node scripts/bench.ts
+bench: $(deps) ## Measure Kappa beside its peers on the running cluster; PEERS=knative adds Knative Serving, ONLY=P2 measures one part
+	@node scripts/bench.ts $(if $(ONLY),--only $(ONLY))
 
 .PHONY: bench-quick
 bench-quick: $(deps) ## The same with fewer runs, against the ratios of the last full one (minutes)

@@ -76,12 +76,12 @@ export async function bench(options: { quick: boolean; only: string | undefined;
   const series = found.flatMap((findings) => findings.series);
   const notes = [...found.flatMap(({ notes }) => notes ?? []), ...problems];
   const result = { size: size.name, rows, notes, machine: machine(), ...identity() };
-  if (options.quick || options.only !== undefined) {
+  if (options.quick) {
     console.log(report({ ...result, series: summaries(series), plots: [] }));
     const known = await limits();
     return known === undefined ? problems : [...problems, ...regressions(rows, known)];
   }
-  await keep(result, series);
+  await keep(result, series, options.only);
   return problems;
 }
 
@@ -94,9 +94,13 @@ function identity(): { commit: string; date: string } {
 const summaries = (series: readonly Series[]) =>
   series.map(({ name, group, milliseconds }) => ({ name, group, summary: summarise(milliseconds) }));
 
-/** Writes report, pictures and limits of a full run. */
-async function keep(result: Omit<Parameters<typeof report>[0], "series" | "plots">, series: readonly Series[]): Promise<void> {
-  const name = `${result.date}-${result.commit}`;
+/** Writes report and pictures of a run of full size, and the limits that follow from one of all parts. */
+async function keep(
+  result: Omit<Parameters<typeof report>[0], "series" | "plots">,
+  series: readonly Series[],
+  only: string | undefined,
+): Promise<void> {
+  const name = [result.date, result.commit, ...(only === undefined ? [] : [`only-${only.toLowerCase()}`])].join("-");
   const plots: string[] = [];
   for (const [group, members] of Map.groupBy(series, (one) => one.group)) {
     const file = `${name}-${group.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}.svg`;
@@ -105,11 +109,10 @@ async function keep(result: Omit<Parameters<typeof report>[0], "series" | "plots
   }
   const text = report({ ...result, series: summaries(series), plots });
   await writeWhole(join(folder, "results", `${name}.md`), text);
-  await writeWhole(
-    join(folder, "limits.json"),
-    `${JSON.stringify(limitsFrom(result.rows, { commit: result.commit, date: result.date }), undefined, 2)}\n`,
-  );
   console.log(text);
+  if (only !== undefined) return;
+  const { commit, date } = result;
+  await writeWhole(join(folder, "limits.json"), `${JSON.stringify(limitsFrom(result.rows, { commit, date }), undefined, 2)}\n`);
 }
 
 /** Of the last full run; none before the first. */
