@@ -7,6 +7,8 @@ const quoted = (text: string) => JSON.stringify(text); // TOML's basic strings e
 /** podman's configuration (containers.conf(5)): everything in a folder of our own, so that the machine's podman never meets ours. */
 export const containersConf = (folder: string) => `[containers]
 log_driver = "k8s-file"
+# A node is a container: what limits its processes is its kubelet. With podman's 2,048 it ends at some seventy pods.
+pids_limit = 0
 
 [network]
 network_backend = "netavark"

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { apply, applyAndWait, deleteFunctions, eventually, FULL, kubectl, kubectlJson, pythonFunction, run } from "../support/cluster.ts";
 import { invoke, lambdaClient } from "../support/lambda.ts";
 
-const name = "e2e-versions";
+/** Anew for each run: numbers that a function of this name was given are never given again. */
+const name = `e2e-versions-${Date.now().toString(36)}`;
 const client = lambdaClient();
 const CALLS = FULL ? 10_000 : 2_000;
 /** Share of the second version, and how far the measured one may be from it: more than four standard deviations either way. */
@@ -55,38 +56,31 @@ beforeAll(() => applyAndWait(functionOf(1)));
 afterAll(async () => {
   await kubectl("delete", "alias", "-n", "default", "--ignore-not-found", ...["live", "split", "held"].map((a) => `${name}-${a}`));
   await deleteFunctions(name);
+  // It was not published, so it is nobody's.
+  await kubectl("delete", "version", "-n", "default", "--ignore-not-found", `${name}-again`);
 });
 
 test("versions are numbered, frozen and invoked by their number; publishing the same again makes no second one", async () => {
-  expect(await publish("e2e-versions-one")).toMatchObject({ number: 1, ready: "True" });
-  const again = await publish("e2e-versions-again");
+  expect(await publish(`${name}-one`)).toMatchObject({ number: 1, ready: "True" });
+  const again = await publish(`${name}-again`);
   expect(again.ready).toBe("False");
   expect(again.number).toBeUndefined();
-  expect(again.message).toContain("e2e-versions-one");
+  expect(again.message).toContain(`${name}-one`);
   await applyAndWait(functionOf(2));
-  expect(await publish("e2e-versions-two")).toMatchObject({ number: 2, ready: "True" });
+  expect(await publish(`${name}-two`)).toMatchObject({ number: 2, ready: "True" });
 
   const one = await invoke(client, name, {}, { Qualifier: "1" });
   expect(one).toMatchObject({ status: 200, executedVersion: "1" });
   expect(one.payload.slice(0, 2)).toEqual([1, "1"]);
-  expect(one.payload[2]).toMatch(/:function:e2e-versions:1$/);
+  expect(one.payload[2]).toMatch(new RegExp(`:function:${name}:1$`));
   const latest = await invoke(client, name, {});
   expect(latest).toMatchObject({ executedVersion: "$LATEST" });
   expect(latest.payload.slice(0, 2)).toEqual([2, "$LATEST"]);
   await expect(invoke(client, name, {}, { Qualifier: "3" })).rejects.toMatchObject({
     name: "ResourceNotFoundException",
-    message: expect.stringMatching(/^Function not found: arn:aws:lambda:.*:function:e2e-versions:3$/),
+    message: expect.stringMatching(new RegExp(`^Function not found: arn:aws:lambda:.*:function:${name}:3$`)),
   });
-  const change = await run("kubectl", [
-    "patch",
-    "version",
-    "-n",
-    "default",
-    "e2e-versions-one",
-    "--type=merge",
-    "-p",
-    '{"spec":{"timeout":9}}',
-  ]);
+  const change = await run("kubectl", ["patch", "version", "-n", "default", `${name}-one`, "--type=merge", "-p", '{"spec":{"timeout":9}}']);
   expect(change.status).not.toBe(0);
   expect(change.stderr).toContain("cannot change");
 });
@@ -97,9 +91,9 @@ test("an alias leads to its version, and what it refers to cannot be deleted", a
   const answer = await invoke(client, name, {}, { Qualifier: "live" });
   expect(answer.executedVersion).toBe("1");
   expect(answer.payload.slice(0, 2)).toEqual([1, "1"]);
-  expect(answer.payload[2]).toMatch(/:function:e2e-versions:live$/);
+  expect(answer.payload[2]).toMatch(new RegExp(`:function:${name}:live$`));
 
-  const refused = await run("kubectl", ["delete", "version", "-n", "default", "e2e-versions-one"]);
+  const refused = await run("kubectl", ["delete", "version", "-n", "default", `${name}-one`]);
   expect(refused.status).not.toBe(0);
   expect(refused.stderr).toContain("live");
   expect((await invoke(client, name, {}, { Qualifier: "1" })).executedVersion).toBe("1");
@@ -107,10 +101,10 @@ test("an alias leads to its version, and what it refers to cannot be deleted", a
 
 test("a number is never given again", async () => {
   await applyAndWait(functionOf(3));
-  expect(await publish("e2e-versions-three")).toMatchObject({ number: 3 });
-  await kubectl("delete", "version", "-n", "default", "e2e-versions-three");
+  expect(await publish(`${name}-three`)).toMatchObject({ number: 3 });
+  await kubectl("delete", "version", "-n", "default", `${name}-three`);
   await applyAndWait(functionOf(4));
-  expect(await publish("e2e-versions-four")).toMatchObject({ number: 4 });
+  expect(await publish(`${name}-four`)).toMatchObject({ number: 4 });
 });
 
 test(`of ${CALLS} calls of an alias a share of ${WEIGHT} goes to its second version`, { timeout: 300_000 }, async () => {
