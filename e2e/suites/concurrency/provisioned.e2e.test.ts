@@ -12,7 +12,8 @@ import {
 } from "../support/cluster.ts";
 import { invoke, lambdaClient } from "../support/lambda.ts";
 
-const name = "e2e-provisioned";
+/** Anew for each run: the first version of a name is number 1 once only. */
+const name = `e2e-provisioned-${Date.now().toString(36)}`;
 const WANTED = 2;
 const client = lambdaClient(1);
 const SOURCE = `
