@@ -179,6 +179,18 @@ describe("environments are started", () => {
     expect(call.outcome()).toBeUndefined();
   });
 
+  test("but not elsewhere again when the next node takes no note either: the nodes are busy, and more pods would make them busier", async () => {
+    const t = setup();
+    t.put();
+    t.invoke("a");
+    await t.pass(0);
+    t.watch(t.pod(0), { nodeName: "worker-1", status: { phase: "Pending" } });
+    await t.pass(4_000);
+    t.watch(t.pod(1), { nodeName: "worker-2", status: { phase: "Pending" } });
+    await t.pass(6_000);
+    expect(t.created.map(({ avoidNodes }) => avoidNodes)).toEqual([[], ["worker-1"]]);
+  });
+
   test("where they are placed when the node is merely slow: it took note of the pod, or of another one just now", async () => {
     const t = setup();
     t.put();

@@ -310,6 +310,8 @@ export class Environments implements AgentHost {
       const { nodeName, unacknowledgedSince: since } = environment;
       if (since === undefined || environment.phase !== "starting" || !environment.owned || now - since < ACKNOWLEDGE_MS) continue;
       if (nodeName === undefined || suspects.quietFor(nodeName) < ACKNOWLEDGE_MS || this.#connectedOn(nodeName)) continue;
+      // Two at once are busy rather than down, and more pods would make them busier still.
+      if (suspects.current().some((other) => other !== nodeName)) continue;
       log.warn({ pod: environment.key, node: nodeName }, "a node takes no note of a pod and nothing is heard of it");
       suspects.suspect(nodeName);
       environment.unacknowledgedSince = undefined;
