@@ -101,7 +101,7 @@ topologySpreadConstraints:
 
 {{/*
 Node's heap stays below the container's limit, so that the process collects garbage instead of being killed; a quarter is for
-buffers, which are outside the heap. V8's young generation would grow to 48 MB under load and stay so; with an eighth of it nothing is slower.
+buffers, which are outside the heap. V8's young generation would grow to 48 MB under load and stay so: an eighth of it.
 Call with the component's values.
 */}}
 {{- define "kappa.nodeOptions" -}}
