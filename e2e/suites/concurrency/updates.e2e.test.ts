@@ -7,7 +7,7 @@ import { type Request, steadyLoad } from "./load.ts";
 
 const name = "e2e-updated";
 const PER_SECOND = 200;
-const UPDATES = FULL ? 8 : 2;
+const UPDATES = FULL ? 8 : 4;
 /** From the acknowledgement until nothing old may be answered any more. */
 const LATE_MS = 1_000;
 const client = lambdaClient(1);

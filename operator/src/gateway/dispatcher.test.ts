@@ -92,6 +92,28 @@ describe("environments are started", () => {
     expect([...t.outcomes.values()].filter(({ type }) => type === "result")).toHaveLength(21);
   });
 
+  test("and no more at a time than run, when pods take so long that those on their way serve all as soon", async () => {
+    const t = setup();
+    t.put();
+    t.invoke("first");
+    await t.pass(1_000);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.answer({ durationMs: 19 });
+    agent.state = "assigned";
+    t.put("f", { revision: "2" });
+    for (let i = 0; i < 20; i++) t.invoke(`${i}`);
+    await t.pass(1_000);
+    expect(t.created).toHaveLength(2);
+    // One runs, and those who are left do not all fit into its patience: one more is made.
+    const next = await t.connect(1);
+    next.assigned();
+    await t.pass(0);
+    expect(t.created).toHaveLength(3);
+    for (let i = 0; i < 20; i++) next.answer({ durationMs: 19 });
+    expect([...t.outcomes.values()].filter(({ type }) => type === "result")).toHaveLength(21);
+  });
+
   test("and given the most recently used first, so that the others can grow old", async () => {
     const t = setup();
     t.put();

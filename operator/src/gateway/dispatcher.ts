@@ -12,7 +12,7 @@ import { tellFailedStart } from "./failed-starts.ts";
 import { type FunctionEntry, notFound, type Runnable, refusalOf, runnableOf, versionOf } from "./function-entry.ts";
 import type { Invocation } from "./invocation.ts";
 import { isProvisioned, Lane, type LaneDeps, type LaneHost } from "./lane.ts";
-import { RunTimes } from "./patience.ts";
+import { Patience } from "./patience.ts";
 import type { PoolTaker } from "./pool-taker.ts";
 import { hasAliasLeft, routesOf, versionNow } from "./qualifiers.ts";
 import { Settling, type SettlingDeps } from "./settling.ts";
@@ -50,7 +50,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   #closed = false;
   readonly #lanes = new Map<string, Lane>();
   readonly #laneOf = new Map<Environment, Lane>();
-  readonly #runTimes = new RunTimes();
+  readonly #patience = new Patience();
 
   /** @param settleUntil monotonic milliseconds until which a former owner's events are waited for */
   constructor(entry: FunctionEntry, owned: boolean, settleUntil: number, deps: DispatcherDeps) {
@@ -276,7 +276,10 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
     const { metrics, clock } = this.#deps;
     const runtime = environment.runnable?.effective.runtime ?? "unknown";
     metrics.initDuration(runtime, initDurationMs / 1000);
-    if (environment.wantedSince !== undefined) metrics.coldStart(runtime, (clock.monotonic() - environment.wantedSince) / 1000);
+    if (environment.wantedSince === undefined) return;
+    const tookMs = clock.monotonic() - environment.wantedSince;
+    metrics.coldStart(runtime, tookMs / 1000);
+    if (!environment.pool) this.#laneOf.get(environment)?.started(tookMs);
   }
 
   run(environment: Environment, invocation: Invocation, runnable: Runnable): void {
@@ -382,7 +385,7 @@ export class Dispatcher implements EnvironmentHost, LaneHost {
   #lane(version: string): Lane {
     let lane = this.#lanes.get(version);
     if (!lane) {
-      lane = new Lane(version, this.#closed ? undefined : runnableOf(this.#entry, version), this.#runTimes, this, this.#deps);
+      lane = new Lane(version, this.#closed ? undefined : runnableOf(this.#entry, version), this.#patience, this, this.#deps);
       this.#lanes.set(version, lane);
     }
     return lane;

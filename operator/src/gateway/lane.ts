@@ -3,7 +3,7 @@ import type { Clock } from "../kube/clock.ts";
 import type { Environment } from "./environment.ts";
 import type { Runnable } from "./function-entry.ts";
 import type { Invocation } from "./invocation.ts";
-import { PATIENCE_MS, RunTimes } from "./patience.ts";
+import { PATIENCE_MS, Patience } from "./patience.ts";
 import type { SuspectNodes } from "./suspect-nodes.ts";
 
 /** So many failed starts in a row, and the callers that wait hear of it. */
@@ -52,13 +52,13 @@ export class Lane {
   #failures = 0;
   #failedAt = Number.NEGATIVE_INFINITY;
   #ignoreSuspectsUntil = 0;
-  readonly #runTimes: RunTimes;
+  readonly #patience: Patience;
   #isPatient = false;
 
-  /** @param ofFunction how long the function's events take lately, whichever version runs them */
-  constructor(version: string, runnable: Runnable | undefined, ofFunction: RunTimes, host: LaneHost, deps: LaneDeps) {
+  /** @param ofFunction how long the function's events and starts take lately, whichever version's they are */
+  constructor(version: string, runnable: Runnable | undefined, ofFunction: Patience, host: LaneHost, deps: LaneDeps) {
     this.version = version;
-    this.#runTimes = new RunTimes(ofFunction);
+    this.#patience = new Patience(ofFunction);
     this.#runnable = runnable;
     this.#host = host;
     this.#deps = deps;
@@ -230,15 +230,20 @@ export class Lane {
 
   /** An event took so long, milliseconds. */
   ran(durationMs: number): void {
-    this.#runTimes.add(durationMs);
+    this.#patience.ran(durationMs);
   }
 
-  /** Whether those who wait are served by what runs or is on its way sooner than by pods that were made now. Asked again in a moment. */
+  /** A pod of its own took so long until it could take events, milliseconds. */
+  started(durationMs: number): void {
+    this.#patience.started(durationMs);
+  }
+
+  /** Whether those who wait are served by what runs or is on its way about as soon as by pods that were made now. Asked again in a moment. */
   servesSoon(now: number): boolean {
-    let serving = this.expected(now);
+    const busyMs: number[] = [];
     for (const environment of this.#environments)
-      if (environment.phase === "busy" && now - environment.since < PATIENCE_MS && !this.isStale(environment)) serving++;
-    if (!this.#runTimes.areServedSoon(this.#waiting.length, serving)) return false;
+      if (environment.phase === "busy" && !this.isStale(environment)) busyMs.push(now - environment.since);
+    if (!this.#patience.areServedSoon({ callers: this.#waiting.length, expected: this.expected(now), busyMs })) return false;
     if (!this.#isPatient) this.#deps.clock.setTimeout(() => this.#lookAgain(), PATIENCE_MS);
     this.#isPatient = true;
     return true;

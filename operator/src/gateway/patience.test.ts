@@ -1,33 +1,78 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { PATIENCE_MS, RunTimes } from "./patience.ts";
+import { type Demand, PATIENCE_MS, Patience } from "./patience.ts";
+
+const demand = (callers: number, expected: number, ...busyMs: number[]): Demand => ({ callers, expected, busyMs });
+
+/** @param startMs how long a pod takes; so short by default that nobody waits for it longer than otherwise */
+function known(runMs: number, startMs = 0): Patience {
+  const patience = new Patience();
+  patience.ran(runMs);
+  patience.started(startMs);
+  return patience;
+}
 
 test("nothing is expected of a function that has not run", () => {
-  expect(new RunTimes().areServedSoon(1, 10)).toBe(false);
+  const patience = new Patience();
+  patience.started(1_000);
+  expect(patience.areServedSoon(demand(1, 10))).toBe(false);
 });
 
 test("as many are served as events fit into the time, by each environment", () => {
-  const times = new RunTimes();
-  times.add(9);
-  expect([times.areServedSoon(PATIENCE_MS / 10, 1), times.areServedSoon(PATIENCE_MS / 10 + 1, 1)]).toEqual([true, false]);
-  expect([times.areServedSoon(PATIENCE_MS / 5, 2), times.areServedSoon(1, 0)]).toEqual([true, false]);
+  const patience = known(9);
+  const fit = PATIENCE_MS / 10;
+  expect([patience.areServedSoon(demand(fit, 1)), patience.areServedSoon(demand(fit + 1, 1))]).toEqual([true, false]);
+  expect([patience.areServedSoon(demand(2 * fit, 1, 0)), patience.areServedSoon(demand(1, 0))]).toEqual([true, false]);
+  expect([patience.areServedSoon(demand(1, 0, PATIENCE_MS - 1)), patience.areServedSoon(demand(1, 0, PATIENCE_MS))]).toEqual([true, false]);
 });
 
 test("of a version that has not run the same is expected as of the others", () => {
-  const ofFunction = new RunTimes();
-  const former = new RunTimes(ofFunction);
-  const next = new RunTimes(ofFunction);
-  expect(next.areServedSoon(50, 1)).toBe(false);
-  former.add(0.5);
-  expect(next.areServedSoon(50, 1)).toBe(true);
-  next.add(1_000);
-  expect([next.areServedSoon(1, 1), former.areServedSoon(50, 1)]).toEqual([false, true]);
+  const ofFunction = new Patience();
+  const former = new Patience(ofFunction);
+  const next = new Patience(ofFunction);
+  former.started(0);
+  expect(next.areServedSoon(demand(50, 1))).toBe(false);
+  former.ran(0.5);
+  expect(next.areServedSoon(demand(50, 1))).toBe(true);
+  next.ran(1_000);
+  expect([next.areServedSoon(demand(1, 1)), former.areServedSoon(demand(50, 1))]).toEqual([false, true]);
 });
 
 test("what counts is how long events take lately", () => {
-  const times = new RunTimes();
-  times.add(10_000);
-  for (let i = 0; i < 40; i++) times.add(10);
-  expect(times.areServedSoon(4, 1)).toBe(true);
-  for (let i = 0; i < 3; i++) times.add(10_000);
-  expect(times.areServedSoon(1, 1)).toBe(false);
+  const patience = known(10_000);
+  for (let i = 0; i < 40; i++) patience.ran(10);
+  expect(patience.areServedSoon(demand(4, 1))).toBe(true);
+  for (let i = 0; i < 3; i++) patience.ran(10_000);
+  expect(patience.areServedSoon(demand(1, 1))).toBe(false);
+});
+
+test("whoever is served within half a start waits, as soon as as many are on their way as run", () => {
+  const patience = known(9, 1_000);
+  // 500 ms for 50 events: one environment serves them, once it is there.
+  expect(patience.areServedSoon(demand(50, 0))).toBe(false);
+  expect(patience.areServedSoon(demand(50, 1))).toBe(true);
+  expect(patience.areServedSoon(demand(51, 1))).toBe(false);
+  // Where three run, three more may start at a time.
+  expect([1, 2, 3].map((expected) => patience.areServedSoon(demand(80, expected, 0, 20, 200)))).toEqual([false, false, true]);
+  // Of a function none of whose pods was measured the usual time is assumed.
+  const unmeasured = new Patience();
+  unmeasured.ran(9);
+  expect([unmeasured.areServedSoon(demand(50, 1)), unmeasured.areServedSoon(demand(51, 1))]).toEqual([true, false]);
+});
+
+test("nobody waits for another's long event, nor for ever because pods were slow once", () => {
+  expect(known(600, 1_000).areServedSoon(demand(1, 0, 10))).toBe(false);
+  expect(known(600, 1_000).areServedSoon(demand(2, 1))).toBe(false);
+  expect([known(2_400, 60_000).areServedSoon(demand(1, 1)), known(2_500, 60_000).areServedSoon(demand(1, 1))]).toEqual([true, false]);
+});
+
+test("a node that makes events and starts slower alike has no more pods made", () => {
+  const some = fc.record({ callers: fc.integer({ min: 1, max: 200 }), expected: fc.integer({ min: 0, max: 50 }) });
+  fc.assert(
+    fc.property(some, fc.integer({ min: 5, max: 20 }), fc.integer({ min: 1, max: 4 }), ({ callers, expected }, runMs, slower) => {
+      const soon = (factor: number) => known((runMs + 1) * factor - 1, 1_000 * factor).areServedSoon({ callers, expected, busyMs: [] });
+      // On the quiet node whoever is served within PATIENCE_MS waits; on the slow one within half a start, which is longer.
+      return !soon(1) || soon(slower);
+    }),
+  );
 });

@@ -56,7 +56,8 @@ test("a fork bomb ends with its time-out, every process of it is killed, and the
   await works();
   expectTimeout(await besideNeighbour(neighbour, () => abuse("fork_bomb")));
   await works();
-  expect((await abuse("mine")).payload).toBe(0);
+  // A thousand killed processes need their time to end, on a processor of their pod's that others want as well.
+  await eventually("none of the bomb's processes is left", async () => ((await abuse("mine")).payload === 0 ? true : undefined), 30_000);
 });
 
 test("a function opens 1,024 files, is refused more with EMFILE, and can go on", async () => {

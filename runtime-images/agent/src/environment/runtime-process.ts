@@ -1,8 +1,9 @@
 /** One run of the runtime: the process that `bootstrap` starts, or a zygote that has its order. */
 import type { ChildProcess } from "node:child_process";
-import { SPAWN_RETRY } from "../limits.ts";
+import { LEFTOVERS, SPAWN_RETRY } from "../limits.ts";
 import type { Exit } from "./failures.ts";
 import { MemoryMeter, oomKills } from "./memory.ts";
+import type { Processes } from "./processes.ts";
 import { type SpawnOptions, spawnRuntime } from "./spawn.ts";
 
 /** A process that was started already. */
@@ -13,6 +14,7 @@ export interface RunningProcess {
 
 export interface RuntimeProcessOptions extends SpawnOptions {
   cgroupRoot: string;
+  processes: Pick<Processes, "list">;
   variables: Record<string, string>;
   /** Taken over instead of a start. */
   running: RunningProcess | undefined;
@@ -37,6 +39,14 @@ export class RuntimeProcess {
     this.#options = options;
     this.#killsBefore = oomKills(options.cgroupRoot);
     if (options.running) this.#watch(options.running);
+    else this.#startAfter(1);
+  }
+
+  /** What was killed before is gone first: a thousand processes that end take their time, and the function would still see them. */
+  #startAfter(look: number): void {
+    this.#retry = undefined;
+    if (look < LEFTOVERS.looks && this.#options.processes.list().length > 0)
+      this.#retry = setTimeout(() => this.#startAfter(look + 1), LEFTOVERS.pauseMs);
     else this.#start(1);
   }
 
