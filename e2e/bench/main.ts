@@ -55,6 +55,8 @@ export async function bench(options: { quick: boolean; only: string | undefined;
       `the bench has no row ${options.only}`,
       `name one of ${known.map(({ row }) => row).join(", ")}; Knative is there with PEERS=knative`,
     );
+  // What was built and installed, though a change be committed meanwhile.
+  const measured = identity();
   const machine = observeMachine();
   const progress = new Progress(parts.length);
   const found: Findings[] = [];
@@ -75,7 +77,7 @@ export async function bench(options: { quick: boolean; only: string | undefined;
   const rows = found.flatMap((findings) => findings.rows);
   const series = found.flatMap((findings) => findings.series);
   const notes = [...found.flatMap(({ notes }) => notes ?? []), ...problems];
-  const result = { size: size.name, rows, notes, machine: machine(), ...identity() };
+  const result = { size: size.name, rows, notes, machine: machine(), ...measured };
   if (options.quick) {
     console.log(report({ ...result, series: summaries(series), plots: [] }));
     const known = await limits();

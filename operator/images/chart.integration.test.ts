@@ -364,7 +364,7 @@ describe("a real API server", () => {
     const pod = environmentPod({
       function: { uid: "b4b3b9a0-0000-4000-8000-000000000000", name: "fn", namespace: "team-a" },
       suffix: "abcde",
-      effective: { runtime: "python3.11", memorySize: 128, ephemeralStorageMb: 512, architectures: ["x86_64"] },
+      effective: { runtime: "python3.11", memorySize: 128, ephemeralStorageMb: 512, architectures: ["x86_64"], environment: {} },
       version: "$LATEST",
       assignmentId: "a/$LATEST/b",
       images: { "python3.11": "image" },

@@ -27,7 +27,7 @@ interface Pooled {
 
 async function pooled(over: Partial<AgentProcessOptions> = {}): Promise<Pooled> {
   const gateway = await gatewayOf();
-  const env = { KAPPA_POOLED: "1", ...over.env };
+  const env = { KAPPA_POOLED: "1", KAPPA_ZYGOTE_HEAP_MB: "0", ...over.env };
   const agent = await agentOf({ gatewayPort: gateway.port, runtimeRoot, ...over, env });
   return { gateway, agent, link: await gateway.agent() };
 }
@@ -108,7 +108,7 @@ describe("a zygote", () => {
     ["with a variable that acts at the start", { environment: { MARK: "yes", PYTHONHASHSEED: "7" } }],
     ["with another heap than the pool's", { environment: { MARK: "yes" }, memorySize: 256 }],
   ])("is not used for a function %s", async (_, over) => {
-    const { link, agent, zygote } = await warm({ env: { KAPPA_POOL_HEAP_MB: "128" } });
+    const { link, agent, zygote } = await warm({ env: { KAPPA_ZYGOTE_HEAP_MB: "128" } });
     await become(link, STEPS, over);
     expect((await link.invoke(null)).json).toBe("yes");
     const [now, ...others] = await agent.functionProcesses();
@@ -124,6 +124,41 @@ describe("a zygote", () => {
       expect(link.hello.state).toBe("warming");
       await become(link, STEPS, { environment: { MARK: "yes" } });
       expect((await link.invoke(null)).json).toBe("yes");
+    } finally {
+      await rm(root, { recursive: true });
+    }
+  });
+
+  test("of a pod that was made for its function is asked for by nobody before it has one, and used as soon as it is ready", async () => {
+    const root = await pythonRuntime();
+    try {
+      await addPythonZygote(root, "import time; time.sleep(1)");
+      const { link, agent } = await pooled({ runtimeRoot: root, env: { KAPPA_POOLED: "0" } });
+      expect(link.hello.state).toBe("unassigned");
+      const [zygote, ...others] = await agent.functionProcesses();
+      expect(others).toEqual([]);
+      // A folder with the name of the one that stands for it until then.
+      const code = zipOf({ "app.py": STEPS, "lib/kept.txt": "" });
+      const { assigned } = await link.assign(assignmentOf(code, { environment: { MARK: "yes" } }), code.bytes);
+      expect(assigned).toBeDefined();
+      expect((await link.invoke(null)).json).toBe("yes");
+      expect((await agent.functionProcesses()).map(({ pid }) => pid)).toEqual([zygote?.pid]);
+      expect(await readdir(agent.taskRoot)).toEqual(expect.arrayContaining(["app.py", "lib"]));
+    } finally {
+      await rm(root, { recursive: true });
+    }
+  });
+
+  test("that ends before it is ready keeps no function waiting, and is not started again beside it", async () => {
+    const root = await pythonRuntime();
+    try {
+      await writeFile(join(root, "zygote"), "#!/bin/sh\nsleep 0.3\nexit 3\n");
+      await chmod(join(root, "zygote"), 0o755);
+      const { link, agent } = await pooled({ runtimeRoot: root, env: { KAPPA_POOLED: "0" } });
+      await become(link, STEPS, { environment: { MARK: "yes" } });
+      expect((await link.invoke(null)).json).toBe("yes");
+      expect(agent.stderr).toContain("will get a process of its own");
+      expect(agent.stderr).not.toContain("is started again");
     } finally {
       await rm(root, { recursive: true });
     }

@@ -8,7 +8,7 @@ export interface PoolKey {
   /** Value of the placement label. */
   placement: string;
   architecture: EffectiveConfiguration["architectures"][number];
-  /** Memory size that the heap of the waiting runtime is made for, MB; 0 for a runtime whose heap follows no limit. */
+  /** See {@link heapMbOf}: of the runtime that waits. */
   heapMb: number;
 }
 
@@ -21,6 +21,11 @@ export interface PoolLimits {
 
 /** V8 and HotSpot take the largest size of their heap when the process starts, and never again. */
 const FIXED_HEAP = /^(nodejs|java)/;
+
+/** Memory size that the heap of a runtime is made for when it starts, MB; 0 where it follows no limit. */
+export function heapMbOf({ runtime, memorySize }: Pick<EffectiveConfiguration, "runtime" | "memorySize">): number {
+  return FIXED_HEAP.test(runtime) ? memorySize : 0;
+}
 
 /** The pool whose pods fit a function; absent where its environments need a pod of their own. */
 export function poolKeyOf(
@@ -38,7 +43,7 @@ export function poolKeyOf(
     runtime,
     placement: of.placement,
     architecture: architectures[0] ?? "x86_64",
-    heapMb: FIXED_HEAP.test(runtime) ? memorySize : 0,
+    heapMb: heapMbOf(of.effective),
   };
 }
 

@@ -26,7 +26,7 @@ const entry = {
 const runnable = {
   assignmentId: "u/$LATEST/1",
   version: "$LATEST",
-  effective: { runtime: "python3.11", memorySize: 128, ephemeralStorageMb: 512, architectures: ["x86_64"] } as never,
+  effective: { runtime: "python3.11", memorySize: 128, ephemeralStorageMb: 512, architectures: ["x86_64"], environment: {} } as never,
 };
 const identity = { namespace: "team", podName: "f-1", podUid: "uid", assignmentId: "u/$LATEST/1" };
 

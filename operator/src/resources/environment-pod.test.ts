@@ -12,7 +12,7 @@ import {
 const input: EnvironmentPodInput = {
   function: { uid: "3f1c", name: "hello", namespace: "team" },
   suffix: "x7k2p",
-  effective: { runtime: "python3.11", memorySize: 1769, ephemeralStorageMb: 512, architectures: ["x86_64"] },
+  effective: { runtime: "python3.11", memorySize: 1769, ephemeralStorageMb: 512, architectures: ["x86_64"], environment: {} },
   version: "$LATEST",
   assignmentId: "3f1c/$LATEST/r1",
   images: { "python3.11": "kappa/runtime-python3.11:1" },
@@ -33,6 +33,19 @@ describe("environmentPod", () => {
 
   test("requests the overcommitted part of the function's share", () => {
     expect(container(environmentPod(input))?.resources.requests).toEqual({ memory: "885Mi", cpu: "100m" });
+  });
+
+  test.each([
+    ["python3.11", {}, "0"],
+    ["nodejs24.x", { GREETING: "hello" }, "1769"],
+    ["nodejs24.x", { NODE_OPTIONS: "--enable-source-maps" }, undefined],
+    ["java17", {}, undefined],
+  ])("has a runtime of %s with %j started at once, for a heap of %s", (runtime, environment, heapMb) => {
+    const effective = { ...input.effective, runtime, environment };
+    const pod = environmentPod({ ...input, effective, images: { [runtime]: "kappa/runtime" } });
+    expect(container(pod)?.env.filter(({ name }) => name === "KAPPA_ZYGOTE_HEAP_MB")).toEqual(
+      heapMb === undefined ? [] : [{ name: "KAPPA_ZYGOTE_HEAP_MB", value: heapMb }],
+    );
   });
 
   test("never requests nothing, which would make the pod the first to be evicted", () => {
@@ -230,7 +243,7 @@ describe("poolPod", () => {
   test("tells its agent that it waits, and for which heap", () => {
     const pod = poolPod({ ...pooled, pool: { ...pooled.pool, heapMb: 256 } });
     expect(pod.spec.containers[0]?.env).toContainEqual({ name: "KAPPA_POOLED", value: "1" });
-    expect(pod.spec.containers[0]?.env).toContainEqual({ name: "KAPPA_POOL_HEAP_MB", value: "256" });
+    expect(pod.spec.containers[0]?.env).toContainEqual({ name: "KAPPA_ZYGOTE_HEAP_MB", value: "256" });
   });
 
   test.each<[string, Partial<PoolPodInput>]>([

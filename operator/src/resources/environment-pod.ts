@@ -5,7 +5,8 @@
 import { createHash } from "node:crypto";
 import { cpuMillis } from "../domain/cpu.ts";
 import type { EffectiveConfiguration } from "../domain/effective.ts";
-import { type PoolKey, poolName } from "../domain/pool-key.ts";
+import { heapMbOf, type PoolKey, poolName } from "../domain/pool-key.ts";
+import { startsAhead } from "../domain/start-variables.ts";
 import {
   type CommonInput,
   ENVIRONMENT_CONTAINER,
@@ -31,7 +32,7 @@ interface FunctionRef {
 /** What a pod of a function's own is made for. */
 export interface EnvironmentPodInput extends CommonInput {
   function: FunctionRef;
-  effective: Pick<EffectiveConfiguration, "runtime" | "memorySize" | "ephemeralStorageMb" | "architectures">;
+  effective: Pick<EffectiveConfiguration, "runtime" | "memorySize" | "ephemeralStorageMb" | "architectures" | "environment">;
   /** `$LATEST` or a number. */
   version: string;
   assignmentId: string;
@@ -71,6 +72,7 @@ export function environmentPod(input: EnvironmentPodInput) {
     architecture: effective.architectures[0] ?? "x86_64",
     ephemeralStorageMb: effective.ephemeralStorageMb,
     resources: resources(effective.memorySize, effective.memorySize, input.settings),
+    env: startsAhead(effective) ? [zygote(heapMbOf(effective))] : [],
     labels: { ...siblings, [Label.placement]: input.placement },
     annotations: {
       ...assigned(fn, input),
@@ -116,11 +118,13 @@ function poolParticulars({ pool, size, settings }: Pick<PoolPodInput, "pool" | "
     architecture: pool.architecture,
     ephemeralStorageMb: POOL_EPHEMERAL_STORAGE_MB,
     resources: resources(size.memoryMb, Math.min(size.requestedMb, size.memoryMb), settings),
-    env: [
-      { name: "KAPPA_POOLED", value: "1" },
-      { name: "KAPPA_POOL_HEAP_MB", value: String(pool.heapMb) },
-    ],
+    env: [{ name: "KAPPA_POOLED", value: "1" }, zygote(pool.heapMb)],
   };
+}
+
+/** Has the agent start the runtime before it has an assignment. */
+function zygote(heapMb: number) {
+  return { name: "KAPPA_ZYGOTE_HEAP_MB", value: String(heapMb) };
 }
 
 /**

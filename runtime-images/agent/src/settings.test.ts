@@ -53,9 +53,11 @@ test("of the pod's variables a function sees where the Kubernetes API is, and no
   expect(readSettings(pod).inherited).toEqual({ KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" });
 });
 
-test("a pod of a pool says so, and for which heap", () => {
-  expect(readSettings(POD)).toMatchObject({ pooled: false, poolHeapMb: 0 });
-  expect(readSettings({ ...POD, KAPPA_POOLED: "1", KAPPA_POOL_HEAP_MB: "512" })).toMatchObject({ pooled: true, poolHeapMb: 512 });
+test("a pod of a pool says so, and any pod whether its runtime starts at once, and for which heap", () => {
+  expect(readSettings(POD)).toMatchObject({ pooled: false, zygoteHeapMb: undefined });
+  expect(readSettings({ ...POD, KAPPA_ZYGOTE_HEAP_MB: "0" })).toMatchObject({ pooled: false, zygoteHeapMb: 0 });
+  expect(readSettings({ ...POD, KAPPA_POOLED: "1", KAPPA_ZYGOTE_HEAP_MB: "512" })).toMatchObject({ pooled: true, zygoteHeapMb: 512 });
+  expect(() => readSettings({ ...POD, KAPPA_ZYGOTE_HEAP_MB: "yes" })).toThrow("KAPPA_ZYGOTE_HEAP_MB is");
   expect(() => readSettings({ ...POD, KAPPA_POOLED: "yes" })).toThrow("KAPPA_POOLED is");
 });
 

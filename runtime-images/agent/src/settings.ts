@@ -34,8 +34,11 @@ export interface Settings {
   inherited: Readonly<Record<string, string>>;
   /** Whether the pod belongs to a pool: it has no function yet. */
   pooled: boolean;
-  /** Of a pool for runtimes whose heap is fixed when their process starts: for which memorySize, MiB. 0 for others. */
-  poolHeapMb: number;
+  /**
+   * Absent where the runtime is not to be started before it has a function. For which memorySize, MiB, where its heap is fixed when
+   * its process starts; 0 for others.
+   */
+  zygoteHeapMb: number | undefined;
   /** Milliseconds without any gateway after which an idle agent exits. */
   withoutGatewayMs: number;
 }
@@ -86,7 +89,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
       }),
     ),
     pooled: integer("KAPPA_POOLED", 0, 1, 0) === 1,
-    poolHeapMb: integer("KAPPA_POOL_HEAP_MB", 0, 10_240, 0),
+    zygoteHeapMb: env.KAPPA_ZYGOTE_HEAP_MB ? integer("KAPPA_ZYGOTE_HEAP_MB", 0, 10_240) : undefined,
     withoutGatewayMs: integer("KAPPA_WITHOUT_GATEWAY_MS", 1, 86_400_000, WITHOUT_GATEWAY_MS),
   };
   if (problems.length > 0) throw new KappaError("K300", `${problems.join("; ")}. The environment pod sets these for its agent.`);

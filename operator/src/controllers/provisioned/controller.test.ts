@@ -51,6 +51,7 @@ const version = (number: number, provisioned?: number, functionName = "hello"): 
         memorySize: 128,
         ephemeralStorageMb: 512,
         architectures: ["x86_64"],
+        environment: {},
         packageSha256: `p${number}`,
       },
     },

@@ -18,6 +18,7 @@ import {
   type Invoke,
   MAX_INIT_MESSAGE,
 } from "../../../../operator/src/api/environment-protocol.ts";
+import { needsFreshStart } from "../../../../operator/src/domain/start-variables.ts";
 import { INIT_LIMIT_MS, SETTLE_MS } from "../limits.ts";
 import { describeError } from "../log.ts";
 import type { FunctionLog } from "../logs/function-log.ts";
@@ -42,7 +43,6 @@ import { Freezer } from "./freezer.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 import type { Processes } from "./processes.ts";
 import { RuntimeProcess } from "./runtime-process.ts";
-import { needsFreshStart } from "./start-variables.ts";
 import { isProvided, type RuntimeInput, runtimeVariables, zygoteVariables } from "./variables.ts";
 import { Zygote } from "./zygote.ts";
 
@@ -62,8 +62,8 @@ export interface EnvironmentOptions {
   maxFileBytes: number;
   /** Whether the pod is one of a pool, made larger than the function may be. */
   pooled: boolean;
-  /** Of such a pod, see {@link zygoteVariables}. */
-  poolHeapMb: number;
+  /** See {@link zygoteVariables}; absent where the runtime is not to be started before it has a function. */
+  zygoteHeapMb: number | undefined;
   /** Variables of the pod that the function sees. */
   inherited: Readonly<Record<string, string>>;
   /** Descriptor that the runtime's stdout and stderr go to. */
@@ -137,15 +137,16 @@ export class Environment {
     });
   }
 
-  /** Opens the Runtime API and, in a pool, starts what can be started without a function. */
+  /** Opens the Runtime API and starts what can be started without a function. */
   async listen(port: number): Promise<void> {
     this.#apiAddress = await this.#api.listen(port);
-    const { pooled, poolHeapMb, unpackRoot, onNote } = this.#options;
-    if (!pooled || !Zygote.exists(this.#options.runtimeRoot)) return;
-    this.#state = "warming";
+    const { pooled, zygoteHeapMb, unpackRoot, onNote } = this.#options;
+    if (zygoteHeapMb === undefined || !Zygote.exists(this.#options.runtimeRoot)) return;
+    // Whoever waits for this pod alone wants it as it is.
+    if (pooled) this.#state = "warming";
     this.#zygote = new Zygote({
       ...this.#options,
-      variables: zygoteVariables(this.#runtimeInput, poolHeapMb),
+      variables: zygoteVariables(this.#runtimeInput, zygoteHeapMb),
       codeRoot: unpackRoot,
       onSettled: () => {
         if (this.#state === "warming") this.#setState("unassigned");
@@ -177,7 +178,6 @@ export class Environment {
     this.#events.configure({ assignment, records: this.#records });
     if (this.#options.pooled) this.#memory.enforce(assignment.memorySize * 1024 * 1024);
     this.#variables = runtimeVariables({ ...this.#runtimeInput, assignment });
-    this.#zygote?.clear();
     if (this.#zygote && needsFreshStart(this.#zygote.variables, this.#variables)) {
       this.#zygote.end();
       this.#zygote = undefined;
@@ -192,6 +192,7 @@ export class Environment {
     const { promise, resolve } = Promise.withResolvers<AssignOutcome>();
     this.#assigning = resolve;
     try {
+      await this.#zygote?.taken();
       await preparePackage();
     } catch (error) {
       this.#phase = "failed";

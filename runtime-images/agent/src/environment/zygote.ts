@@ -39,6 +39,7 @@ export class Zygote {
   #retry: NodeJS.Timeout | undefined;
   #starts = 0;
   #settled = false;
+  #loaded = Promise.withResolvers<void>();
 
   constructor(options: ZygoteOptions) {
     this.#options = options;
@@ -67,18 +68,26 @@ export class Zygote {
     return { child, pid: child.pid };
   }
 
-  /** Leaves the place of the code empty. */
-  clear(): void {
+  /** There is a function, so it is not started again. Resolves when the place of the code is empty: it has loaded all that it can, or ended. */
+  async taken(): Promise<void> {
+    this.#starts = ZYGOTE_RETRY.starts;
+    clearTimeout(this.#retry);
+    await this.#loaded.promise;
+  }
+
+  #clear(): void {
     try {
       rmdirSync(join(this.#options.codeRoot, LIBRARIES));
     } catch {
       // It was done before.
     }
+    this.#loaded.resolve();
   }
 
   /** Ends it: the function needs a process of its own. */
   end(): void {
     this.#release()?.kill("SIGKILL");
+    this.#clear();
   }
 
   /** Lets go of the process, if there is one: from here on its end is not this one's affair. */
@@ -95,6 +104,7 @@ export class Zygote {
 
   #start(): void {
     this.#starts++;
+    this.#loaded = Promise.withResolvers();
     try {
       mkdirSync(join(this.#options.codeRoot, LIBRARIES), { recursive: true });
       const child = spawnRuntime("zygote", this.#options, this.variables, true);
@@ -118,7 +128,7 @@ export class Zygote {
   }
 
   #settle(): void {
-    this.clear();
+    this.#clear();
     if (this.#settled) return;
     this.#settled = true;
     this.#options.onSettled();
@@ -127,6 +137,7 @@ export class Zygote {
   #ended(child: ChildProcess | undefined, how: Record<string, unknown>): void {
     if (child !== this.#child) return;
     this.#child = undefined;
+    this.#clear();
     const again = this.#starts < ZYGOTE_RETRY.starts;
     this.#options.onNote(`the zygote has ended; ${again ? "it is started again" : "the function will get a process of its own"}`, how);
     if (again) this.#retry = setTimeout(() => this.#start(), ZYGOTE_RETRY.pauseMs);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { needsFreshStart } from "./start-variables.ts";
+import { needsFreshStart, startsAhead } from "./start-variables.ts";
 
 const ZYGOTE = { LANG: "en_US.UTF-8", TZ: ":UTC", LD_LIBRARY_PATH: "/lib64", NODE_PATH: "/var/runtime", PATH: "/bin" };
 const RUNTIME = { ...ZYGOTE, AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "128", GREETING: "hello", HOME: "/tmp" };
@@ -44,4 +44,15 @@ test("a heap of another size needs another process, where the zygote was started
   const zygote = { ...ZYGOTE, AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "128" };
   expect(needsFreshStart(zygote, RUNTIME)).toBe(false);
   expect(needsFreshStart(zygote, { ...RUNTIME, AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "256" })).toBe(true);
+});
+
+test.each([
+  ["nodejs24.x", { GREETING: "hello" }, true],
+  ["python3.11", {}, true],
+  ["nodejs22.x", { NODE_OPTIONS: "--enable-source-maps" }, false],
+  ["python3.11", { TZ: "Europe/Paris" }, false],
+  ["java17", {}, false],
+  ["provided.al2023", {}, false],
+])("the pod of a function of %s with %j starts its runtime at once: %s", (runtime, environment, ahead) => {
+  expect(startsAhead({ runtime, environment })).toBe(ahead);
 });
