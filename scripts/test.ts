@@ -84,7 +84,9 @@ function failuresOf({ testResults }: VitestReport): string[] {
 /** A full-size run is evidence for an issue: what ran, how it ended, on which commit and machine. It is committed. */
 function writeEvidence(suite: string, report: VitestReport): void {
   const git = (...args: string[]) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
-  const changed = git("status", "--porcelain", "--untracked-files=no") === "" ? "" : " and uncommitted changes";
+  // What suites write themselves is no change.
+  const changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!e2e/suites/results");
+  const changed = changes === "" ? "" : " and uncommitted changes";
   const rows = report.testResults.flatMap(({ assertionResults }) =>
     assertionResults.map((r) => `| ${r.fullName.replaceAll("|", "\\|")} | ${r.status} | ${((r.duration ?? 0) / 1000).toFixed(1)} |`),
   );

@@ -116,7 +116,7 @@ describe("a zygote", () => {
     expect(others).toEqual([]);
   });
 
-  test("that is not ready yet takes the order when it is", async () => {
+  test("that is not ready yet becomes the function when it is", async () => {
     const root = await pythonRuntime();
     try {
       await addPythonZygote(root, "import time; time.sleep(1)");
@@ -129,7 +129,7 @@ describe("a zygote", () => {
     }
   });
 
-  test("of a pod that was made for its function is asked for by nobody before it has one, and used as soon as it is ready", async () => {
+  test("in a pod that was made for a function is no reason to wait with the assignment, and is used as soon as it is ready", async () => {
     const root = await pythonRuntime();
     try {
       await addPythonZygote(root, "import time; time.sleep(1)");
@@ -152,7 +152,7 @@ describe("a zygote", () => {
   test("that ends before it is ready keeps no function waiting, and is not started again beside it", async () => {
     const root = await pythonRuntime();
     try {
-      await writeFile(join(root, "zygote"), "#!/bin/sh\nsleep 0.3\nexit 3\n");
+      await writeFile(join(root, "zygote"), "#!/bin/sh\nsleep 2\nexit 3\n");
       await chmod(join(root, "zygote"), 0o755);
       const { link, agent } = await pooled({ runtimeRoot: root, env: { KAPPA_POOLED: "0" } });
       await become(link, STEPS, { environment: { MARK: "yes" } });

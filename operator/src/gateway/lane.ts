@@ -240,10 +240,13 @@ export class Lane {
 
   /** Whether those who wait are served by what runs or is on its way about as soon as by pods that were made now. Asked again in a moment. */
   servesSoon(now: number): boolean {
+    // Pods being asked for are as young as can be.
+    const startingMs: number[] = Array(this.creating).fill(0);
     const busyMs: number[] = [];
     for (const environment of this.#environments)
-      if (environment.phase === "busy" && !this.isStale(environment)) busyMs.push(now - environment.since);
-    if (!this.#patience.areServedSoon({ callers: this.#waiting.length, expected: this.expected(now), busyMs })) return false;
+      if (this.isExpected(environment, now)) startingMs.push(now - environment.since);
+      else if (environment.phase === "busy" && !this.isStale(environment)) busyMs.push(now - environment.since);
+    if (!this.#patience.areServedSoon({ callers: this.#waiting.length, startingMs, busyMs })) return false;
     if (!this.#isPatient) this.#deps.clock.setTimeout(() => this.#lookAgain(), PATIENCE_MS);
     this.#isPatient = true;
     return true;

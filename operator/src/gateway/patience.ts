@@ -16,12 +16,14 @@ const START_MS = 1_000;
 const START_SHARE = 0.5;
 /** However long pods took lately. */
 const MAX_PATIENCE_MS = 2_500;
+/** What is on its way for so many times as long as usual is waited for no longer than it would be by itself. */
+const LATE = 3;
 
 /** Who waits for a version's environments, and for which. */
 export interface Demand {
   callers: number;
-  /** Environments on their way. */
-  expected: number;
+  /** For how long each environment that takes no events yet has been on its way, milliseconds. */
+  startingMs: readonly number[];
   /** For how long each environment that runs has had its event, milliseconds. */
   busyMs: readonly number[];
 }
@@ -61,20 +63,28 @@ export class Patience {
 
   /**
    * Whether those who wait are served about as soon by what runs or is on its way as by pods that were made now: within
-   * {@link PATIENCE_MS}; or within a good part of a start, while as many are on their way as run. So a function's environments grow with
-   * what it needs, at most twofold with each start, however slow a crowded node makes events and starts. False while it is not known how
-   * long events take, and where they take longer than a start.
+   * {@link PATIENCE_MS}; or within half a start, if as many are on their way as run. So a function gets more environments while it needs
+   * them, and no burst of starts whenever a crowded node makes its events slower. False while it is not known how long events take.
    */
-  areServedSoon({ callers, expected, busyMs }: Demand): boolean {
+  areServedSoon({ callers, startingMs, busyMs }: Demand): boolean {
     const { runMs, startMs = START_MS } = this;
     if (runMs === undefined) return false;
-    const within = (ms: number, environments: number): boolean => environments > 0 && callers * (runMs + TURN_MS) <= environments * ms;
-    // What has run the same event for longer than that is not counted on.
-    const running = (ms: number): number => busyMs.filter((busy) => busy < ms).length;
-    if (within(PATIENCE_MS, expected + running(PATIENCE_MS))) return true;
-    const longest = Math.min(startMs * START_SHARE, MAX_PATIENCE_MS);
-    return expected >= Math.max(1, running(longest)) && within(longest, expected + running(longest));
+    // What has had its event for longer than that is not counted on.
+    const within = (limitMs: number, eventMs: number, starting: number): boolean => {
+      const serving = starting + countBelow(busyMs, limitMs);
+      return serving > 0 && callers * (eventMs + TURN_MS) <= serving * limitMs;
+    };
+    if (within(PATIENCE_MS, runMs, startingMs.length)) return true;
+    const punctual = countBelow(startingMs, startMs * LATE);
+    // Events that run for longer than the mean say that it is out of date.
+    const latelyMs = Math.max(runMs, median(busyMs));
+    return punctual >= Math.max(1, busyMs.length) && within(Math.min(startMs * START_SHARE, MAX_PATIENCE_MS), latelyMs, punctual);
   }
 }
 
 const mean = (before: number | undefined, latest: number): number => (before === undefined ? latest : before + WEIGHT * (latest - before));
+
+const countBelow = (times: readonly number[], limit: number): number => times.reduce((sum, time) => (time < limit ? sum + 1 : sum), 0);
+
+/** 0 of none. */
+const median = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;

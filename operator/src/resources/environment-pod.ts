@@ -72,7 +72,7 @@ export function environmentPod(input: EnvironmentPodInput) {
     architecture: effective.architectures[0] ?? "x86_64",
     ephemeralStorageMb: effective.ephemeralStorageMb,
     resources: resources(effective.memorySize, effective.memorySize, input.settings),
-    env: startsAhead(effective) ? [zygote(heapMbOf(effective))] : [],
+    env: startsAhead(effective) ? [zygoteVariable(heapMbOf(effective))] : [],
     labels: { ...siblings, [Label.placement]: input.placement },
     annotations: {
       ...assigned(fn, input),
@@ -118,12 +118,12 @@ function poolParticulars({ pool, size, settings }: Pick<PoolPodInput, "pool" | "
     architecture: pool.architecture,
     ephemeralStorageMb: POOL_EPHEMERAL_STORAGE_MB,
     resources: resources(size.memoryMb, Math.min(size.requestedMb, size.memoryMb), settings),
-    env: [{ name: "KAPPA_POOLED", value: "1" }, zygote(pool.heapMb)],
+    env: [{ name: "KAPPA_POOLED", value: "1" }, zygoteVariable(pool.heapMb)],
   };
 }
 
-/** Has the agent start the runtime before it has an assignment. */
-function zygote(heapMb: number) {
+/** Has the agent start the runtime before it has an assignment, for such a heap. */
+function zygoteVariable(heapMb: number) {
   return { name: "KAPPA_ZYGOTE_HEAP_MB", value: String(heapMb) };
 }
 

@@ -219,7 +219,9 @@ export class Agent {
     this.#gateways.eraseTicket();
     // Before its code runs, so that no gateway takes this pod for an unassigned one when the code dials too.
     if (this.#options.settings.pooled) this.#tell("busy");
-    const outcome = await this.#environment.begin(() => placePackage(assignment.code, code, from.address, this.#options.settings));
+    const outcome = await this.#environment.begin((empty) =>
+      placePackage(assignment.code, code, from.address, { ...this.#options.settings, empty }),
+    );
     if ("failed" in outcome) {
       const { kind, errorType, message } = outcome.failed;
       this.#options.log.warn("the assignment failed", { assignmentId, kind, errorType, error: message });

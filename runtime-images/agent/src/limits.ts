@@ -27,8 +27,8 @@ export const MAX_OPEN_FILES = 1_024;
  */
 export const FUNCTION_NICENESS = 19;
 
-/** Looks for killed processes that have not ended yet before a runtime is started, and the pause between them. */
-export const LEFTOVERS = { looks: 200, pauseMs: 10 } as const;
+/** Looks for killed processes that have not ended yet before a runtime is started nevertheless, and the pause between them. */
+export const LEFTOVERS = { looks: 50, pauseMs: 10 } as const;
 
 /** Attempts to start a runtime while the processes of the former one hold what a new one needs, and the pause between them. */
 export const SPAWN_RETRY = { attempts: 50, pauseMs: 100 } as const;

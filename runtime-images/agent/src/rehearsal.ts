@@ -73,7 +73,7 @@ async function rehearseAssignment(folder: string): Promise<void> {
   const assignment = checkAssignment(frame.header);
   const input = { runtime: "python3.11", runtimeApi: "127.0.0.1:0", taskRoot: folder, runtimeRoot: folder, inherited: {} };
   needsFreshStart(zygoteVariables(input, 0), runtimeVariables({ ...input, assignment }));
-  await placePackage(assignment.code, frame.body, "", { tmp: folder, unpackRoot: folder, tokenFile: "" });
+  await placePackage(assignment.code, frame.body, "", { tmp: folder, unpackRoot: folder, empty: undefined, tokenFile: "" });
 }
 
 /** A runtime that asks for an event, answers it and asks for the next one. */

@@ -142,7 +142,7 @@ export class Environment {
     this.#apiAddress = await this.#api.listen(port);
     const { pooled, zygoteHeapMb, unpackRoot, onNote } = this.#options;
     if (zygoteHeapMb === undefined || !Zygote.exists(this.#options.runtimeRoot)) return;
-    // Whoever waits for this pod alone wants it as it is.
+    // A pod that was made for a function is assigned at once.
     if (pooled) this.#state = "warming";
     this.#zygote = new Zygote({
       ...this.#options,
@@ -186,14 +186,13 @@ export class Environment {
 
   /**
    * Becomes the function that was accepted.
-   * @param preparePackage puts the function's code in its place
+   * @param preparePackage puts the function's code in its place, once that is empty
    */
-  async begin(preparePackage: () => Promise<void>): Promise<AssignOutcome> {
+  async begin(preparePackage: (empty: Promise<void> | undefined) => Promise<void>): Promise<AssignOutcome> {
     const { promise, resolve } = Promise.withResolvers<AssignOutcome>();
     this.#assigning = resolve;
     try {
-      await this.#zygote?.taken();
-      await preparePackage();
+      await preparePackage(this.#zygote?.taken(INIT_LIMIT_MS["on-demand"]));
     } catch (error) {
       this.#phase = "failed";
       this.#zygote?.end();

@@ -31,23 +31,27 @@ export class RuntimeProcess {
   /** Absent until it was started. */
   pid: number | undefined;
   readonly #options: RuntimeProcessOptions;
-  readonly #killsBefore: number;
+  #killsBefore = 0;
   #overran = false;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(options: RuntimeProcessOptions) {
     this.#options = options;
-    this.#killsBefore = oomKills(options.cgroupRoot);
-    if (options.running) this.#watch(options.running);
-    else this.#startAfter(1);
+    if (options.running) {
+      this.#killsBefore = oomKills(options.cgroupRoot);
+      this.#watch(options.running);
+    } else this.#startAfterLeftovers(1);
   }
 
-  /** What was killed before is gone first: a thousand processes that end take their time, and the function would still see them. */
-  #startAfter(look: number): void {
+  /** Waits a moment for what was killed before: a thousand processes that end take their time, and the function would still see them. */
+  #startAfterLeftovers(look: number): void {
     this.#retry = undefined;
-    if (look < LEFTOVERS.looks && this.#options.processes.list().length > 0)
-      this.#retry = setTimeout(() => this.#startAfter(look + 1), LEFTOVERS.pauseMs);
-    else this.#start(1);
+    if (look < LEFTOVERS.looks && this.#options.processes.list().length > 0) {
+      this.#retry = setTimeout(() => this.#startAfterLeftovers(look + 1), LEFTOVERS.pauseMs);
+      return;
+    }
+    this.#killsBefore = oomKills(this.#options.cgroupRoot);
+    this.#start(1);
   }
 
   /** Gives up a start that has not succeeded yet. @returns false when there is a process, whose end will be told */

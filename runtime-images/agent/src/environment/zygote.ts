@@ -39,6 +39,8 @@ export class Zygote {
   #retry: NodeJS.Timeout | undefined;
   #starts = 0;
   #settled = false;
+  /** Whether a folder of its own is where the code will be. */
+  #holdsPlace = false;
   #loaded = Promise.withResolvers<void>();
 
   constructor(options: ZygoteOptions) {
@@ -53,7 +55,7 @@ export class Zygote {
   }
 
   /**
-   * Makes it the runtime of a function; one that is not ready yet reads the order when it is.
+   * Makes it the runtime of a function, which it is at once when it has {@link Zygote.taken loaded}.
    * @param variables all of the runtime's
    * @returns undefined when there is no process to take it
    */
@@ -68,19 +70,26 @@ export class Zygote {
     return { child, pid: child.pid };
   }
 
-  /** There is a function, so it is not started again. Resolves when the place of the code is empty: it has loaded all that it can, or ended. */
-  async taken(): Promise<void> {
+  /**
+   * There is a function, so it is not started again. Resolves when the place of the code is empty: it has loaded all that it can, or has
+   * ended; after `limitMs` it is ended.
+   */
+  async taken(limitMs: number): Promise<void> {
     this.#starts = ZYGOTE_RETRY.starts;
     clearTimeout(this.#retry);
+    const timer = setTimeout(() => this.end(), limitMs);
     await this.#loaded.promise;
+    clearTimeout(timer);
   }
 
+  /** Once for each start: later a folder of that name is the function's. */
   #clear(): void {
     try {
-      rmdirSync(join(this.#options.codeRoot, LIBRARIES));
-    } catch {
-      // It was done before.
+      if (this.#holdsPlace) rmdirSync(join(this.#options.codeRoot, LIBRARIES));
+    } catch (error) {
+      this.#options.onNote("the zygote's folder could not be removed", { error: String(error) });
     }
+    this.#holdsPlace = false;
     this.#loaded.resolve();
   }
 
@@ -107,6 +116,7 @@ export class Zygote {
     this.#loaded = Promise.withResolvers();
     try {
       mkdirSync(join(this.#options.codeRoot, LIBRARIES), { recursive: true });
+      this.#holdsPlace = true;
       const child = spawnRuntime("zygote", this.#options, this.variables, true);
       this.#child = child;
       child.once("error", (error) => this.#ended(child, { error: error.message }));

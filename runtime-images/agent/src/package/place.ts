@@ -8,8 +8,10 @@ import { unpackBytes, unpackFile } from "./unpack.ts";
 export interface Place {
   /** Folder for the archive while it is unpacked. */
   tmp: string;
-  /** Where the package is unpacked; must exist and be empty. */
+  /** Where the package is unpacked; must exist. */
   unpackRoot: string;
+  /** Resolves when that folder is empty; absent where it is. */
+  empty: Promise<void> | undefined;
   /** File with the token for a download. */
   tokenFile: string;
 }
@@ -23,6 +25,7 @@ export interface Place {
 export async function placePackage(code: Assignment["code"], inline: Uint8Array, gateway: string, place: Place): Promise<void> {
   if (inline.length > 0) {
     verifyPackage(code, inline);
+    await place.empty;
     await unpackBytes(inline, place.unpackRoot);
     return;
   }
@@ -30,6 +33,7 @@ export async function placePackage(code: Assignment["code"], inline: Uint8Array,
   try {
     const token = readFileSync(place.tokenFile, "utf8").trim();
     await fetchPackage({ gateway, token, ...code }, archive);
+    await place.empty;
     await unpackFile(archive, place.unpackRoot);
   } finally {
     rmSync(archive, { force: true });
