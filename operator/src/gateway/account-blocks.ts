@@ -56,6 +56,11 @@ export class AccountBlocks {
     return this.#used + this.#beyond() + this.#toldCharged + this.#block.held + this.#waiting.length + (this.#lending?.lent ?? 0) === 0;
   }
 
+  /** It is forgotten; others that the account needs take its place. */
+  end(): void {
+    this.#lending?.end();
+  }
+
   /** What runs here, for tests and metrics. */
   get used(): number {
     return this.#used;

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ConcurrencyWorld } from "./testing/concurrency-world.ts";
 
 /** Histories; more of them find what is rarer. */
-const RUNS = Number(process.env.KAPPA_MODEL_RUNS ?? 300);
+const RUNS = Number(process.env.KAPPA_MODEL_RUNS ?? 2_000);
 
 const pause = fc.integer({ min: 0, max: 400 });
 const choice = fc.integer({ min: 0, max: 1_000 });

@@ -239,8 +239,11 @@ export class AccountConcurrency {
       if (share.running + share.foreign === 0 && (share.gone || !share.owned)) this.#shares.delete(key);
       else needed.add(share.account);
     }
-    for (const [name, account] of this.#accounts)
-      if (account.reservations.size === 0 && account.blocks.isEmpty && !needed.has(account)) this.#accounts.delete(name);
+    for (const [name, account] of this.#accounts) {
+      if (account.reservations.size > 0 || !account.blocks.isEmpty || needed.has(account)) continue;
+      account.blocks.end();
+      this.#accounts.delete(name);
+    }
   }
 }
 

@@ -120,13 +120,10 @@ export class Lending {
   }
 
   async #hearOne(name: string): Promise<void> {
-    const { peers, clock, account, nextTerm } = this.#options;
+    const { peers, clock } = this.#options;
     while (peers?.connected().includes(name) && !this.#ended) {
-      const term = nextTerm();
       try {
-        const held = await peers.request(name, "hold", { account, term, members: [...peers.alive] }, HEAR_AGAIN_MS);
-        // Of two questions the earlier one's answer may come later.
-        if (term > (this.#ledger.termOf(name) ?? 0)) this.#ledger.begin(name, term, held);
+        await this.#askOne(peers, name);
         return;
       } catch {
         await new Promise<void>((resolve) => clock.setTimeout(resolve, HEAR_PAUSE_MS));
@@ -134,14 +131,24 @@ export class Lending {
     }
   }
 
+  async #askOne(peers: LendingPeers, name: string): Promise<void> {
+    const { account, nextTerm } = this.#options;
+    const term = nextTerm();
+    const held = await peers.request(name, "hold", { account, term, members: [...peers.alive] }, HEAR_AGAIN_MS);
+    // Of two questions the earlier one's answer may come later.
+    if (term > (this.#ledger.termOf(name) ?? 0)) this.#ledger.begin(name, term, held);
+  }
+
   async #recallFrom(name: string): Promise<void> {
     const { peers, account } = this.#options;
+    if (!peers) return;
     const { term, granted } = this.#ledger.lentTo(name);
     try {
-      const position = await peers?.request(name, "recall", { account, term, granted }, RECALL_MS);
-      if (position) this.#ledger.told(name, term, position);
+      const position = await peers.request(name, "recall", { account, term, granted }, RECALL_MS);
+      this.#ledger.told(name, term, position);
     } catch {
-      // What it holds stays counted as lent.
+      // It may have forgotten the term, when it used nothing in it and its messages were lost. Otherwise it stays counted as lent.
+      if (!this.#ended) await this.#askOne(peers, name).catch(() => {});
     }
   }
 }
