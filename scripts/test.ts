@@ -5,10 +5,11 @@
  *
  * A stage's exit status and its counts are both believed: a test file that cannot even be loaded counts as a failure.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { join, relative } from "node:path";
+import { measuredCommit } from "./commit.ts";
 
 interface Tally {
   passed: number;
@@ -83,10 +84,7 @@ function failuresOf({ testResults }: VitestReport): string[] {
 
 /** A full-size run is evidence for an issue: what ran, how it ended, on which commit and machine. It is committed. */
 function writeEvidence(suite: string, report: VitestReport): void {
-  const git = (...args: string[]) => execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
-  // What suites write themselves is no change.
-  const changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!e2e/suites/results");
-  const changed = changes === "" ? "" : " and uncommitted changes";
+  const { commit, changed } = measuredCommit();
   const rows = report.testResults.flatMap(({ assertionResults }) =>
     assertionResults.map((r) => `| ${r.fullName.replaceAll("|", "\\|")} | ${r.status} | ${((r.duration ?? 0) / 1000).toFixed(1)} |`),
   );
@@ -94,7 +92,7 @@ function writeEvidence(suite: string, report: VitestReport): void {
     `# Suite \`${suite}\`, full size`,
     "",
     `- Date: ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`,
-    `- Commit: ${git("rev-parse", "--short=12", "HEAD")}${changed}`,
+    `- Commit: ${commit}${changed ? " and uncommitted changes" : ""}`,
     `- Machine: ${cpus().length} × ${cpus()[0]?.model ?? "unknown processor"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`,
     `- ${report.numPassedTests} passed, ${report.numFailedTests} failed`,
     "",

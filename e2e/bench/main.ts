@@ -5,9 +5,9 @@
  *
  * `--quick` takes minutes and compares the ratios with those of the last full run (`limits.json`).
  */
-import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { measuredCommit } from "../../scripts/commit.ts";
 import { ClusterError } from "../cluster/failure.ts";
 import { readIfThere, writeWhole } from "../cluster/files.ts";
 import { Progress } from "../cluster/progress.ts";
@@ -88,9 +88,8 @@ export async function bench(options: { quick: boolean; only: string | undefined;
 }
 
 function identity(): { commit: string; date: string } {
-  const git = (...args: string[]) => execFileSync("git", args, { cwd: folder, encoding: "utf8" }).trim();
-  const changed = git("status", "--porcelain", "--untracked-files=no") === "" ? "" : "-changed";
-  return { commit: `${git("rev-parse", "--short=12", "HEAD")}${changed}`, date: new Date().toISOString().slice(0, 10) };
+  const { commit, changed } = measuredCommit();
+  return { commit: `${commit}${changed ? "-changed" : ""}`, date: new Date().toISOString().slice(0, 10) };
 }
 
 const summaries = (series: readonly Series[]) =>

@@ -2,7 +2,7 @@
 import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type Assignment, FrameType } from "../../operator/src/api/environment-protocol.ts";
 import { type AgentProcess, type AgentProcessOptions, until } from "./testing/agent-process.ts";
 import type { AgentLink, TestGateway } from "./testing/gateway.ts";
@@ -30,6 +30,13 @@ async function pooled(over: Partial<AgentProcessOptions> = {}): Promise<Pooled> 
   const env = { KAPPA_POOLED: "1", KAPPA_ZYGOTE_HEAP_MB: "0", ...over.env };
   const agent = await agentOf({ gatewayPort: gateway.port, runtimeRoot, ...over, env });
   return { gateway, agent, link: await gateway.agent() };
+}
+
+/** A folder of a runtime that the test may change. */
+async function ownRuntime(): Promise<string> {
+  const root = await pythonRuntime();
+  onTestFinished(async () => await rm(root, { recursive: true }));
+  return root;
 }
 
 async function told(link: AgentLink, state: string): Promise<void> {
@@ -117,68 +124,52 @@ describe("a zygote", () => {
   });
 
   test("that is not ready yet becomes the function when it is", async () => {
-    const root = await pythonRuntime();
-    try {
-      await addPythonZygote(root, "import time; time.sleep(1)");
-      const { link } = await pooled({ runtimeRoot: root });
-      expect(link.hello.state).toBe("warming");
-      await become(link, STEPS, { environment: { MARK: "yes" } });
-      expect((await link.invoke(null)).json).toBe("yes");
-    } finally {
-      await rm(root, { recursive: true });
-    }
+    const root = await ownRuntime();
+    await addPythonZygote(root, "import time; time.sleep(1)");
+    const { link } = await pooled({ runtimeRoot: root });
+    expect(link.hello.state).toBe("warming");
+    await become(link, STEPS, { environment: { MARK: "yes" } });
+    expect((await link.invoke(null)).json).toBe("yes");
   });
 
   test("in a pod that was made for a function is no reason to wait with the assignment, and is used as soon as it is ready", async () => {
-    const root = await pythonRuntime();
-    try {
-      await addPythonZygote(root, "import time; time.sleep(1)");
-      const { link, agent } = await pooled({ runtimeRoot: root, env: { KAPPA_POOLED: "0" } });
-      expect(link.hello.state).toBe("unassigned");
-      const [zygote, ...others] = await agent.functionProcesses();
-      expect(others).toEqual([]);
-      // A folder with the name of the one that stands for it until then.
-      const code = zipOf({ "app.py": STEPS, "lib/kept.txt": "" });
-      const { assigned } = await link.assign(assignmentOf(code, { environment: { MARK: "yes" } }), code.bytes);
-      expect(assigned).toBeDefined();
-      expect((await link.invoke(null)).json).toBe("yes");
-      expect((await agent.functionProcesses()).map(({ pid }) => pid)).toEqual([zygote?.pid]);
-      expect(await readdir(agent.taskRoot)).toEqual(expect.arrayContaining(["app.py", "lib"]));
-    } finally {
-      await rm(root, { recursive: true });
-    }
+    const root = await ownRuntime();
+    await addPythonZygote(root, "import time; time.sleep(1)");
+    const { link, agent } = await pooled({ runtimeRoot: root, env: { KAPPA_POOLED: "0" } });
+    expect(link.hello.state).toBe("unassigned");
+    const [zygote, ...others] = await agent.functionProcesses();
+    expect(others).toEqual([]);
+    // A folder with the name of the one that stands for it until then.
+    const code = zipOf({ "app.py": STEPS, "lib/kept.txt": "" });
+    const { assigned } = await link.assign(assignmentOf(code, { environment: { MARK: "yes" } }), code.bytes);
+    expect(assigned).toBeDefined();
+    expect((await link.invoke(null)).json).toBe("yes");
+    expect((await agent.functionProcesses()).map(({ pid }) => pid)).toEqual([zygote?.pid]);
+    expect(await readdir(agent.taskRoot)).toEqual(expect.arrayContaining(["app.py", "lib"]));
   });
 
   test("that ends before it is ready keeps no function waiting, and is not started again beside it", async () => {
-    const root = await pythonRuntime();
-    try {
-      await writeFile(join(root, "zygote"), "#!/bin/sh\nsleep 2\nexit 3\n");
-      await chmod(join(root, "zygote"), 0o755);
-      const { link, agent } = await pooled({ runtimeRoot: root, env: { KAPPA_POOLED: "0" } });
-      await become(link, STEPS, { environment: { MARK: "yes" } });
-      expect((await link.invoke(null)).json).toBe("yes");
-      expect(agent.stderr).toContain("will get a process of its own");
-      expect(agent.stderr).not.toContain("is started again");
-    } finally {
-      await rm(root, { recursive: true });
-    }
+    const root = await ownRuntime();
+    await writeFile(join(root, "zygote"), "#!/bin/sh\nsleep 2\nexit 3\n");
+    await chmod(join(root, "zygote"), 0o755);
+    const { link, agent } = await pooled({ runtimeRoot: root, env: { KAPPA_POOLED: "0" } });
+    await become(link, STEPS, { environment: { MARK: "yes" } });
+    expect((await link.invoke(null)).json).toBe("yes");
+    expect(agent.stderr).toContain("will get a process of its own");
+    expect(agent.stderr).not.toContain("is started again");
   });
 
   test("that always ends is given up, and the function gets a process of its own", async () => {
-    const root = await pythonRuntime();
-    try {
-      await writeFile(join(root, "zygote"), "#!/bin/sh\necho broken\nexit 3\n");
-      await chmod(join(root, "zygote"), 0o755);
-      const { link, agent } = await pooled({ runtimeRoot: root });
-      await told(link, "unassigned");
-      expect(agent.stderr.match(/the zygote has ended; it is started again/g)).toHaveLength(2);
-      expect(agent.stderr).toContain("will get a process of its own");
-      expect(await readdir(agent.taskRoot)).toEqual([]);
-      await become(link, STEPS, { environment: { MARK: "yes" } });
-      expect((await link.invoke(null)).json).toBe("yes");
-    } finally {
-      await rm(root, { recursive: true });
-    }
+    const root = await ownRuntime();
+    await writeFile(join(root, "zygote"), "#!/bin/sh\necho broken\nexit 3\n");
+    await chmod(join(root, "zygote"), 0o755);
+    const { link, agent } = await pooled({ runtimeRoot: root });
+    await told(link, "unassigned");
+    expect(agent.stderr.match(/the zygote has ended; it is started again/g)).toHaveLength(2);
+    expect(agent.stderr).toContain("will get a process of its own");
+    expect(await readdir(agent.taskRoot)).toEqual([]);
+    await become(link, STEPS, { environment: { MARK: "yes" } });
+    expect((await link.invoke(null)).json).toBe("yes");
   });
 
   test("ends with its agent, however that ends", async () => {

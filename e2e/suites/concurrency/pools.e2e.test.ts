@@ -87,6 +87,17 @@ describe("with a function", () => {
     }
   });
 
+  test("and its runtime has started before it had its function, unless variables act at that start", async () => {
+    const source = `def handler(event, context):\n    return b"_HANDLER=" in open("/proc/self/environ", "rb").read()\n`;
+    const variables = { PYTHONOPTIMIZE: "1" };
+    await deploy(
+      pythonFunction("ahead", source, { memorySize: 3008 }),
+      pythonFunction("afresh", source, { memorySize: 3008, environment: { variables } }),
+    );
+    expect((await invoke(client, account.arn("ahead"), {})).payload).toBe(false);
+    expect((await invoke(client, account.arn("afresh"), {})).payload).toBe(true);
+  });
+
   test("variables that act at the start of a process act in a pooled pod as well", async () => {
     const source = "import sys\ndef handler(event, context):\n    return {'optimized': sys.flags.optimize}\n";
     await deploy(pythonFunction("started", source, { environment: { variables: { PYTHONOPTIMIZE: "1" } } }));

@@ -2,8 +2,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { measuredCommit } from "../../../scripts/commit.ts";
 import { type Account, makeAccount, removeAccount } from "../support/account.ts";
-import { applyMany, eventually, FULL, kubectl, kubectlJson, must, pods, root } from "../support/cluster.ts";
+import { applyMany, eventually, FULL, kubectl, kubectlJson, pods, root } from "../support/cluster.ts";
 import { invoke, lambdaClient } from "../support/lambda.ts";
 import { scrape, sumOf } from "../support/metrics.ts";
 
@@ -74,7 +75,7 @@ beforeAll(async () => {
 afterAll(async () => {
   console.log(figures.join("\n"));
   if (FULL) {
-    const commit = (await must("git", ["rev-parse", "--short", "HEAD"])).trim();
+    const { commit } = measuredCommit();
     const head = `# Scale: ${FUNCTIONS} functions, ${FUNCTIONS * VERSIONS_EACH} versions\n\n${new Date().toISOString().slice(0, 10)}, commit ${commit}\n\n`;
     writeFileSync(join(root, "e2e/suites/results/scale.md"), `${head}${figures.map((line) => `- ${line}`).join("\n")}\n`);
   }

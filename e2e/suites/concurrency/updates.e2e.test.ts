@@ -66,7 +66,7 @@ function check(requests: readonly Request[], acknowledgements: readonly { editio
   const errors = requests.flatMap(({ error }) => (error === undefined ? [] : [String(error)]));
   expect([...Map.groupBy(errors, (text) => text)].map(([text, { length }]) => `${length} of ${requests.length}: ${text}`)).toEqual([]);
   const bad: string[] = [];
-  for (const { answer } of requests) {
+  for (const { answer, sentAt, answeredAt } of requests) {
     // The function's own clock, which is the same machine's.
     const [mine, theirs, variable, executedAt] = answer?.payload ?? [];
     if (typeof mine !== "number") bad.push(`no edition: ${JSON.stringify(answer)}`);
@@ -76,7 +76,12 @@ function check(requests: readonly Request[], acknowledgements: readonly { editio
       0,
       ...acknowledgements.filter(({ at }) => at + LATE_MS <= Number(executedAt) * 1_000).map(({ edition }) => edition),
     );
-    if (mine < least) bad.push(`edition ${mine} was answered though ${least} had been in force for over a second`);
+    if (mine < least) {
+      const since = acknowledgements.find(({ edition }) => edition === least)?.at ?? 0;
+      const times = { sent: sentAt, executed: Number(executedAt) * 1_000, answered: answeredAt };
+      const after = Object.entries(times).map(([what, at]) => `${what} ${Math.round(at - since)} ms after that`);
+      bad.push(`edition ${mine} was answered though ${least} had been in force for over a second: ${after.join(", ")}`);
+    }
   }
   expect(bad).toEqual([]);
 }

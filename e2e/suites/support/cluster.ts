@@ -126,11 +126,18 @@ export const settledPods = (functionName: string, limit?: string): Promise<Pod[]
     return found.length > 0 && found.every(isSettled) ? found : undefined;
   });
 
-/** Kills the first process of a pod's container with SIGKILL, as a crash of the node's kernel would not even warn it. */
+/** Of a container: kills its first process, and waits until that is gone. Its memory is freed first, and its connections live till then. */
+const KILL = `pid=$(ctr -n k8s.io task ls | awk -v id="$1" '$1 == id { print $2 }') && ctr -n k8s.io task kill -s SIGKILL "$1" &&
+for look in $(seq 200); do [ -d "/proc/$pid" ] || exit 0; sleep 0.05; done; echo "process $pid is still there" >&2; exit 1`;
+
+/**
+ * Kills the first process of a pod's container with SIGKILL, as a crash of the node's kernel would not even warn it. Resolves when it is
+ * gone.
+ */
 export async function killPod(pod: Pod): Promise<void> {
   const id = pod.status.containerStatuses?.[0]?.containerID?.replace("containerd://", "");
   if (!id || !pod.spec.nodeName) throw new Error(`pod ${pod.metadata.name} has no running container`);
-  await onNode(pod.spec.nodeName, "ctr", "-n", "k8s.io", "task", "kill", "-s", "SIGKILL", id);
+  await onNode(pod.spec.nodeName, "sh", "-c", KILL, "sh", id);
 }
 
 /** Waits until a probe gives a value. The limit is for hangs, far above what is expected. */

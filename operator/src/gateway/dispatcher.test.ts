@@ -22,6 +22,22 @@ function errorOf(outcome: Outcome | undefined): KappaError {
 }
 
 describe("environments are started", () => {
+  /** A function whose events take 19 ms and whose first pod took so long: a second after its code changed, with 20 callers who wait. */
+  async function changedUnderLoad({ startMs }: { startMs: number }) {
+    const t = setup();
+    t.put();
+    t.invoke("first");
+    await t.pass(startMs);
+    const agent = await t.connect(0);
+    agent.assigned();
+    agent.answer({ durationMs: 19 });
+    agent.state = "assigned";
+    t.put("f", { revision: "2" });
+    for (let i = 0; i < 20; i++) t.invoke(`${i}`);
+    await t.pass(1_000);
+    return t;
+  }
+
   test("one for each caller that waits, and none for what an existing one can take", async () => {
     const t = setup();
     t.put();
@@ -75,16 +91,7 @@ describe("environments are started", () => {
   });
 
   test("few when the code changes under load, as many as its events need", async () => {
-    const t = setup();
-    t.put();
-    t.invoke("first");
-    const agent = await t.connect(0);
-    agent.assigned();
-    agent.answer({ durationMs: 19 });
-    agent.state = "assigned";
-    t.put("f", { revision: "2" });
-    for (let i = 0; i < 20; i++) t.invoke(`${i}`);
-    await t.pass(1_000);
+    const t = await changedUnderLoad({ startMs: 0 });
     expect(t.created.slice(1).map(({ identity }) => identity.assignmentId)).toEqual(Array(4).fill(assignedTo("2")));
     const next = await t.connect(1);
     next.assigned();
@@ -93,17 +100,7 @@ describe("environments are started", () => {
   });
 
   test("and no more at a time than run, when pods take so long that those on their way serve all as soon", async () => {
-    const t = setup();
-    t.put();
-    t.invoke("first");
-    await t.pass(1_000);
-    const agent = await t.connect(0);
-    agent.assigned();
-    agent.answer({ durationMs: 19 });
-    agent.state = "assigned";
-    t.put("f", { revision: "2" });
-    for (let i = 0; i < 20; i++) t.invoke(`${i}`);
-    await t.pass(1_000);
+    const t = await changedUnderLoad({ startMs: 1_000 });
     expect(t.created).toHaveLength(2);
     // One runs, and those who are left do not all fit into its patience: one more is made.
     const next = await t.connect(1);

@@ -16,7 +16,7 @@ const START_MS = 1_000;
 const START_SHARE = 0.5;
 /** However long pods took lately. */
 const MAX_PATIENCE_MS = 2_500;
-/** What is on its way for so many times as long as usual is waited for no longer than it would be by itself. */
+/** What has been on its way for so many times as long as pods take is late, and nobody waits longer than {@link PATIENCE_MS} for its sake. */
 const LATE = 3;
 
 /** Who waits for a version's environments, and for which. */

@@ -31,27 +31,21 @@ export class RuntimeProcess {
   /** Absent until it was started. */
   pid: number | undefined;
   readonly #options: RuntimeProcessOptions;
-  #killsBefore = 0;
   #overran = false;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(options: RuntimeProcessOptions) {
     this.#options = options;
-    if (options.running) {
-      this.#killsBefore = oomKills(options.cgroupRoot);
-      this.#watch(options.running);
-    } else this.#startAfterLeftovers(1);
+    if (options.running) this.#watch(options.running);
+    else this.#startAfterLeftovers(1);
   }
 
   /** Waits a moment for what was killed before: a thousand processes that end take their time, and the function would still see them. */
   #startAfterLeftovers(look: number): void {
     this.#retry = undefined;
-    if (look < LEFTOVERS.looks && this.#options.processes.list().length > 0) {
+    if (look < LEFTOVERS.looks && this.#options.processes.list().length > 0)
       this.#retry = setTimeout(() => this.#startAfterLeftovers(look + 1), LEFTOVERS.pauseMs);
-      return;
-    }
-    this.#killsBefore = oomKills(this.#options.cgroupRoot);
-    this.#start(1);
+    else this.#start(1);
   }
 
   /** Gives up a start that has not succeeded yet. @returns false when there is a process, whose end will be told */
@@ -86,11 +80,12 @@ export class RuntimeProcess {
 
   #watch({ child, pid }: RunningProcess): void {
     const { cgroupRoot, onExit } = this.#options;
+    const killsBefore = oomKills(cgroupRoot);
     this.pid = pid;
     this.memory = new MemoryMeter(pid);
     child.once("exit", (code, signal) => {
       this.memory?.close();
-      onExit({ code, signal, outOfMemory: signal === "SIGKILL" && (this.#overran || oomKills(cgroupRoot) > this.#killsBefore) });
+      onExit({ code, signal, outOfMemory: signal === "SIGKILL" && (this.#overran || oomKills(cgroupRoot) > killsBefore) });
     });
   }
 }

@@ -133,12 +133,13 @@ export class Zygote {
     control.on("error", () => {});
     control.on("data", (bytes: Buffer) => {
       said = (said + bytes.toString("latin1")).slice(0, READY.length);
-      if (said === READY) this.#settle();
+      if (said !== READY) return;
+      this.#clear();
+      this.#settle();
     });
   }
 
   #settle(): void {
-    this.#clear();
     if (this.#settled) return;
     this.#settled = true;
     this.#options.onSettled();
