@@ -1,6 +1,4 @@
 /** Functions that tell when and where they ran, and what follows from it. */
-import { environmentPods, kubectl } from "../support/cluster.ts";
-
 /** Sleeps and answers with its environment and the time it ran, epoch seconds. Its log has the same, for callers who get no answer. */
 export const SLEEPER = `
 import os, time
@@ -39,19 +37,6 @@ export function concurrency(executions: readonly Execution[]): number {
   }
   return most;
 }
-
-/** What the logs of a function's pods say that ran in them: of {@link SLEEPER}, whether its caller was answered or not. */
-export async function executionsInLogs(name: string): Promise<Execution[]> {
-  const logs = await Promise.all((await environmentPods(name)).map(({ metadata }) => logOf(metadata.name)));
-  return logs.flatMap(executionsIn);
-}
-
-/** In a pod that has not started nothing has run. */
-const logOf = (pod: string): Promise<string> =>
-  kubectl("logs", "-n", "default", pod, "--tail=-1").catch((error: Error) => {
-    if (error.message.includes("is waiting to start")) return "";
-    throw error;
-  });
 
 /** One that began and did not end runs still. */
 export function executionsIn(log: string): Execution[] {

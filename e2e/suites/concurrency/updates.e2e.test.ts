@@ -12,10 +12,17 @@ const UPDATES = FULL ? 8 : 4;
 const LATE_MS = 1_000;
 const client = lambdaClient(1);
 
-/** A package of two files and a variable that all say the same. */
+const TIMEOUT_S = 30;
+
+/** A package of two files and a variable that all say the same. It tells as well when it was given the event, and when it runs. */
 function functionOf(edition: number): object {
   const files = {
-    "index.py": `import os, time, other\nMINE = ${edition}\ndef handler(event, context):\n    return [MINE, other.THEIRS, int(os.environ["EDITION"]), time.time()]\n`,
+    "index.py": `import os, time, other
+MINE = ${edition}
+def handler(event, context):
+    now = time.time() * 1000
+    return [MINE, other.THEIRS, int(os.environ["EDITION"]), now + context.get_remaining_time_in_millis() - ${TIMEOUT_S * 1000}, now]
+`,
     "other.py": `THEIRS = ${edition}\n`,
   };
   const zip = zipSync(Object.fromEntries(Object.entries(files).map(([path, text]) => [path, strToU8(text)])));
@@ -27,7 +34,7 @@ function functionOf(edition: number): object {
       runtime: "python3.11",
       handler: "index.handler",
       memorySize: 256,
-      timeout: 30,
+      timeout: TIMEOUT_S,
       environment: { variables: { EDITION: String(edition) } },
       code: { zip: Buffer.from(zip).toString("base64") },
     },
@@ -68,17 +75,14 @@ function check(requests: readonly Request[], acknowledgements: readonly { editio
   const bad: string[] = [];
   for (const { answer, sentAt, answeredAt } of requests) {
     // The function's own clock, which is the same machine's.
-    const [mine, theirs, variable, executedAt] = answer?.payload ?? [];
+    const [mine, theirs, variable, begunAt, executedAt] = answer?.payload ?? [];
     if (typeof mine !== "number") bad.push(`no edition: ${JSON.stringify(answer)}`);
     else if (answer?.functionError !== undefined) bad.push(JSON.stringify(answer.payload));
     else if (mine !== theirs || mine !== variable) bad.push(`mixed: ${JSON.stringify(answer?.payload)}`);
-    const least = Math.max(
-      0,
-      ...acknowledgements.filter(({ at }) => at + LATE_MS <= Number(executedAt) * 1_000).map(({ edition }) => edition),
-    );
+    const least = Math.max(0, ...acknowledgements.filter(({ at }) => at + LATE_MS <= Number(executedAt)).map(({ edition }) => edition));
     if (mine < least) {
       const since = acknowledgements.find(({ edition }) => edition === least)?.at ?? 0;
-      const times = { sent: sentAt, executed: Number(executedAt) * 1_000, answered: answeredAt };
+      const times = { sent: sentAt, begun: Number(begunAt), executed: Number(executedAt), answered: answeredAt };
       const after = Object.entries(times).map(([what, at]) => `${what} ${Math.round(at - since)} ms after that`);
       bad.push(`edition ${mine} was answered though ${least} had been in force for over a second: ${after.join(", ")}`);
     }

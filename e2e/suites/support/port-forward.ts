@@ -1,4 +1,4 @@
-/** `kubectl port-forward`, as a person uses it, for what listens inside the cluster only. */
+/** `kubectl port-forward` and `kubectl proxy`, as a person uses them, for what listens inside the cluster only. */
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { clusterEnv } from "./cluster.ts";
@@ -14,12 +14,19 @@ function freePort(): Promise<number> {
 }
 
 /** Forwards a port of the loopback to `target` (`pod/NAME`, `service/NAME`) while `use` runs. The first connections may be refused. */
-export async function withPortForward<T>(namespace: string, target: string, port: number, use: (local: number) => Promise<T>): Promise<T> {
+export const withPortForward = <T>(namespace: string, target: string, port: number, use: (local: number) => Promise<T>): Promise<T> =>
+  withLocalPort((local) => ["port-forward", "-n", namespace, target, `${local}:${port}`], use);
+
+/** Has the API server at a port of the loopback while `use` runs. The first connections may be refused. */
+export const withApiServer = <T>(use: (local: number) => Promise<T>): Promise<T> =>
+  withLocalPort((local) => ["proxy", `--port=${local}`], use);
+
+async function withLocalPort<T>(command: (local: number) => string[], use: (local: number) => Promise<T>): Promise<T> {
   const local = await freePort();
-  const forward = spawn("kubectl", ["port-forward", "-n", namespace, target, `${local}:${port}`], { env: clusterEnv(), stdio: "ignore" });
+  const process = spawn("kubectl", command(local), { env: clusterEnv(), stdio: "ignore" });
   try {
     return await use(local);
   } finally {
-    forward.kill();
+    process.kill();
   }
 }

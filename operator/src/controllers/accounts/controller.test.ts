@@ -31,6 +31,7 @@ function controllerOf(...objects: NamespaceObject[]) {
     RoleBinding: owned.roleBindings,
     NetworkPolicy: owned.networkPolicies,
   };
+  const pods = new FakeCache<KubeObject>();
   let exceptions: readonly string[] = ["10.0.0.0/8"];
   let changed = () => {};
   /** Whether the watch brings what is written at once; else the caches stay stale. */
@@ -47,7 +48,7 @@ function controllerOf(...objects: NamespaceObject[]) {
     ...fake.context,
     namespaces,
     owned,
-    pods: new FakeCache<KubeObject>(),
+    pods,
     internetExceptions: {
       get: () => exceptions,
       subscribe(callback) {
@@ -71,7 +72,7 @@ function controllerOf(...objects: NamespaceObject[]) {
     changed();
   };
   const idOf = (name: string) => namespaces.get(undefined, name)?.metadata.annotations?.["kappa.dev/account-id"];
-  return { ...fake, namespaces, idOf, setExceptions, watch };
+  return { ...fake, namespaces, pods, idOf, setExceptions, watch };
 }
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
@@ -141,6 +142,27 @@ describe("the account controller", () => {
     setExceptions(["10.0.0.0/8", "203.0.113.7/32"]);
     await pass(1000);
     expect(writes.map(({ name }) => name)).toEqual(["kappa-public-egress", "kappa-public-egress"]);
+  });
+
+  test("tells a namespace that goes once when its last pod is gone", async () => {
+    const { writes, namespaces, pods, idOf } = controllerOf(namespace("a"));
+    const pod = (name: string): KubeObject => ({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "a" } });
+    pods.put(pod("p"));
+    pods.put(pod("q"));
+    await pass(1_000);
+    const id = idOf("a");
+    writes.length = 0;
+    namespaces.put(namespace("a", { annotations: { "kappa.dev/account-id": `${id}` }, deletionTimestamp: "2026-01-01T00:01:00Z" }));
+    await pass(10_000);
+    pods.remove("a", "p");
+    await pass(10_000);
+    expect(writes).toEqual([]);
+    pods.remove("a", "q");
+    await pass(600_000);
+    expect(writes.map(({ kind, object }) => [kind, Object.keys(object?.metadata.annotations ?? {})])).toEqual([
+      ["Namespace", ["kappa.dev/account-id", "kappa.dev/emptied-at"]],
+    ]);
+    expect(idOf("a")).toBe(id);
   });
 
   test("leaves a namespace alone that is gone when its turn comes", async () => {

@@ -22,22 +22,26 @@ export interface AccountControllerDeps extends ControllerContext {
 
 /** Makes the controller of accounts. */
 export function accountController(deps: AccountControllerDeps): Controller {
-  const { client, namespaces, owned, pods } = deps;
+  const { client, clock, namespaces, owned, pods } = deps;
   /** Ids that were given and may not have come back by the watch yet, by namespace UID. */
   const given = new Map<string, string>();
+  /** When a pod was last seen to go, epoch milliseconds, by namespace. */
+  const podGoneAt = new Map<string, number>();
   const subscriptions: (() => void)[] = [];
   const queue = observedQueue(deps, { name: "accounts", workers: deps.workers, reconcile });
 
   async function reconcile(name: string): Promise<ReconcileResult | undefined> {
     const cached = namespaces.get(undefined, name);
-    if (cached === undefined || isTerminating(cached)) return undefined;
+    if (cached === undefined) return undefined;
     const namespace = withGivenId(cached);
-    const objects = await gather(namespace);
+    const objects = isTerminating(namespace) ? [] : await gather(namespace);
     const { uid = "" } = namespace.metadata;
     const { steps, notOwned } = decideAccount({
       namespace,
       objects,
       pods: pods.list().filter((pod) => pod.metadata.namespace === name),
+      podGoneAt: podGoneAt.get(name) ?? 0,
+      now: clock.now(),
       idTaken: (id) => holdersOf(id).some((other) => other !== uid),
       idOfOlder: (id) =>
         namespaces.list().some((other) => isOlder(other, namespace) && other.metadata.annotations?.[Annotation.accountId] === id),
@@ -98,7 +102,7 @@ export function accountController(deps: AccountControllerDeps): Controller {
         // Reserved before anything is awaited, so that two namespaces never choose the same.
         given.set(uid, step.accountId);
         try {
-          await giveId(namespace, step.accountId);
+          await annotate(namespace, { [Annotation.accountId]: step.accountId });
         } catch (error) {
           given.delete(uid);
           throw error;
@@ -110,13 +114,17 @@ export function accountController(deps: AccountControllerDeps): Controller {
           action: "Enable",
           note: `The namespace is account ${step.accountId}.`,
         });
+        return;
+      case "tellEmptied":
+        await annotate(namespace, { [Annotation.accountId]: step.accountId, [Annotation.emptiedAt]: step.at });
     }
   }
 
-  async function giveId(namespace: NamespaceObject, accountId: string): Promise<void> {
+  /** @param annotations all that are this controller's */
+  async function annotate(namespace: NamespaceObject, annotations: Record<string, string>): Promise<void> {
     const { name, uid = "" } = namespace.metadata;
     // Without the UID this would make a namespace that was deleted meanwhile anew.
-    const metadata = { name, uid, annotations: { [Annotation.accountId]: accountId } };
+    const metadata = { name, uid, annotations };
     await client.apply(Resources.namespace, { apiVersion: "v1", kind: "Namespace", metadata }, { fieldManager: FieldManager.accounts });
   }
 
@@ -143,12 +151,16 @@ export function accountController(deps: AccountControllerDeps): Controller {
           const { uid = "", name, annotations } = object.metadata;
           if (type === "delete" || annotations?.[Annotation.accountId] === given.get(uid)) given.delete(uid);
           if (type === "upsert") queue.add(name);
+          else podGoneAt.delete(name);
         }),
         ...Object.values(owned).map((cache) => cache.subscribe(({ object }) => queue.add(object.metadata.namespace ?? ""))),
-        // A namespace that stops being an account waits for its pods.
+        // A namespace that goes, or stops being an account, waits for its pods.
         pods.subscribe(({ type, object }) => {
-          if (type === "delete" && !accountOf(namespaces.get(undefined, object.metadata.namespace ?? "")).enabled)
-            queue.add(object.metadata.namespace ?? "");
+          const { namespace = "" } = object.metadata;
+          const found = namespaces.get(undefined, namespace);
+          if (type !== "delete" || found === undefined || accountOf(found).enabled) return;
+          podGoneAt.set(namespace, clock.now());
+          queue.add(namespace);
         }),
         deps.internetExceptions.subscribe(addAll),
       );

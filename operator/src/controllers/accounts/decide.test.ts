@@ -38,17 +38,20 @@ const wanted = (actuals: { policy?: KubeObject; account?: KubeObject; binding?: 
 ];
 const complete = { policy, account, binding };
 const ID = "123456789012";
+const NOW = Date.parse("2026-01-01T00:10:00Z");
 const observation = (special: Partial<AccountObservation>): AccountObservation => ({
   namespace: namespace({ accountId: ID }),
   objects: wanted(complete),
   pods: [],
+  podGoneAt: 0,
+  now: NOW,
   idTaken: () => false,
   idOfOlder: () => false,
   ...special,
 });
 const told = (special: Partial<AccountObservation>) =>
   decideAccount(observation(special)).steps.map((step) =>
-    step.type === "giveId" ? "giveId" : `${step.type} ${step.object.kind} ${step.object.metadata.name}`,
+    "object" in step ? `${step.type} ${step.object.kind} ${step.object.metadata.name}` : step.type,
   );
 
 describe("a namespace that is enabled", () => {
@@ -93,7 +96,7 @@ describe("a namespace that is enabled", () => {
   test("keeps somebody else's object, and gets neither the gateway nor an id while it is there", () => {
     const foreign: KubeObject = { ...policy, metadata: { name: "kappa-default-deny", namespace: "team" } };
     const decision = decideAccount(observation({ namespace: namespace(), objects: wanted({ policy: foreign }) }));
-    expect(decision.steps.map((step) => (step.type === "giveId" ? step.type : step.object.kind))).toEqual(["ServiceAccount"]);
+    expect(decision.steps.map((step) => ("object" in step ? step.object.kind : step.type))).toEqual(["ServiceAccount"]);
     expect(decision.notOwned).toEqual([foreign]);
   });
 
@@ -148,14 +151,32 @@ describe("a namespace that is not enabled", () => {
 });
 
 describe("a namespace that is going away", () => {
+  const going = namespace({ deleting: true, accountId: ID });
+  const emptied = (at: number) => ({
+    ...going,
+    metadata: { ...going.metadata, annotations: { ...going.metadata.annotations, "kappa.dev/emptied-at": new Date(at).toISOString() } },
+  });
+
   test.each([namespace({ deleting: true }), namespace({ phase: "Terminating" }), namespace({ deleting: true, enabled: false })])(
-    "is left alone",
-    (going) => {
-      expect(isTerminating(going)).toBe(true);
-      expect(told({ namespace: going, objects: wanted() })).toEqual([]);
-      expect(told({ namespace: going })).toEqual([]);
+    "gets nothing more",
+    (namespace) => {
+      expect(isTerminating(namespace)).toBe(true);
+      expect(told({ namespace, objects: wanted() })).toEqual([]);
+      expect(told({ namespace })).toEqual([]);
     },
   );
+
+  test("is told when its last environment is gone, with the id that it keeps", () => {
+    expect(told({ namespace: going, pods: [pod("p", true)] })).toEqual([]);
+    expect(decideAccount(observation({ namespace: going, objects: [] })).steps).toEqual([
+      { type: "tellEmptied", accountId: ID, at: "2026-01-01T00:10:00.000Z" },
+    ]);
+  });
+
+  test("is told again only when another one has gone since", () => {
+    expect(told({ namespace: emptied(NOW), podGoneAt: NOW - 1 })).toEqual([]);
+    expect(told({ namespace: emptied(NOW - 2), podGoneAt: NOW - 1 })).toEqual(["tellEmptied"]);
+  });
 });
 
 describe("accountOf", () => {

@@ -23,6 +23,10 @@ export interface AccountObservation {
   objects: readonly AccountObject[];
   /** Environment pods that are still there. */
   pods: readonly KubeObject[];
+  /** When the last one went that was seen to go, epoch milliseconds. */
+  podGoneAt: number;
+  /** Epoch milliseconds. */
+  now: number;
   /** Whether a namespace other than this one has the id, or is about to get it. */
   idTaken: (id: string) => boolean;
   /** Whether a namespace that is older than this one has the id. */
@@ -33,7 +37,8 @@ export interface AccountObservation {
 export type AccountStep =
   | { type: "apply"; resource: ResourceRef; object: KubeObject }
   | { type: "delete"; resource: ResourceRef; object: KubeObject }
-  | { type: "giveId"; accountId: string };
+  | { type: "giveId"; accountId: string }
+  | { type: "tellEmptied"; accountId: string; at: string };
 
 export interface AccountDecision {
   steps: AccountStep[];
@@ -48,7 +53,7 @@ export function accountOf(namespace: NamespaceObject | undefined): AccountView {
   return isAccountId(accountId) ? { enabled: true, accountId } : { enabled: true };
 }
 
-/** Whether the namespace is going away, with everything in it: nobody writes into it any more. */
+/** Whether the namespace is going away, with everything in it: nobody makes anything in it any more. */
 export function isTerminating(namespace: NamespaceObject | undefined): boolean {
   return namespace?.metadata.deletionTimestamp !== undefined || namespace?.status?.phase === "Terminating";
 }
@@ -56,8 +61,18 @@ export function isTerminating(namespace: NamespaceObject | undefined): boolean {
 /** Decides the next steps towards what the namespace's label asks for. */
 export function decideAccount(observation: AccountObservation): AccountDecision {
   const { namespace } = observation;
-  if (isTerminating(namespace)) return { steps: [], notOwned: [] };
+  if (isTerminating(namespace)) return { steps: leave(observation), notOwned: [] };
   return isEnabled(namespace) ? enable(observation) : disable(observation);
+}
+
+/**
+ * Kubernetes deletes a namespace's pods first. While there are some it looks again after half of their grace period, which is long since
+ * events may be; a change of the namespace has it look at once (kubernetes/kubernetes, pkg/controller/namespace).
+ */
+function leave({ namespace, pods, podGoneAt, now }: AccountObservation): AccountStep[] {
+  const { [Annotation.accountId]: accountId, [Annotation.emptiedAt]: told = "" } = namespace.metadata.annotations ?? {};
+  if (pods.length > 0 || accountId === undefined || Date.parse(told) >= podGoneAt) return [];
+  return [{ type: "tellEmptied", accountId, at: new Date(now).toISOString() }];
 }
 
 function enable({ namespace, objects, idTaken, idOfOlder }: AccountObservation): AccountDecision {
