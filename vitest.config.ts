@@ -15,6 +15,8 @@ export default defineConfig({
           name: "unit",
           include: ["{operator,runtime-images,scripts,e2e}/**/*.test.ts"],
           exclude: ["**/*.integration.test.ts", "**/*.e2e.test.ts", "**/node_modules/**"],
+          // The time that a test takes proves nothing: the limit is for those that hang.
+          testTimeout: 30_000,
           expect: { poll },
           sequence: { groupOrder: 0 },
         },

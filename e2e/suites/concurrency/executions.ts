@@ -1,4 +1,5 @@
 /** Functions that tell when and where they ran, and what follows from it. */
+
 /** Sleeps and answers with its environment and the time it ran, epoch seconds. Its log has the same, for callers who get no answer. */
 export const SLEEPER = `
 import os, time

@@ -75,8 +75,8 @@ beforeAll(async () => {
 afterAll(async () => {
   console.log(figures.join("\n"));
   if (FULL) {
-    const { commit } = measuredCommit();
-    const head = `# Scale: ${FUNCTIONS} functions, ${FUNCTIONS * VERSIONS_EACH} versions\n\n${new Date().toISOString().slice(0, 10)}, commit ${commit}\n\n`;
+    const { commit, changed } = measuredCommit();
+    const head = `# Scale: ${FUNCTIONS} functions, ${FUNCTIONS * VERSIONS_EACH} versions\n\n${new Date().toISOString().slice(0, 10)}, commit ${commit}${changed ? " and uncommitted changes" : ""}\n\n`;
     writeFileSync(join(root, "e2e/suites/results/scale.md"), `${head}${figures.map((line) => `- ${line}`).join("\n")}\n`);
   }
   await removeAccount(namespace);

@@ -26,7 +26,7 @@ export async function watching<T>(name: string, use: (watched: Watched) => Promi
     let stopped = false;
     const look = async () => {
       const found = await environmentPods(name);
-      for (const { metadata } of found) logs.follow(metadata.name);
+      logs.follow(found.map(({ metadata }) => metadata.name));
       most = Math.max(most, found.filter(isAlive).length);
       return most;
     };
@@ -36,7 +36,7 @@ export async function watching<T>(name: string, use: (watched: Watched) => Promi
     // It fails where it is waited for.
     looking.catch(() => {});
     try {
-      const result = await use({ most: look, executions: () => [...logs.texts()].flatMap(executionsIn) });
+      const result = await use({ most: look, executions: () => logs.executions() });
       stopped = true;
       await looking;
       return result;
@@ -51,21 +51,32 @@ class FollowedLogs {
   readonly #pods: string;
   readonly #textOf = new Map<string, string>();
   readonly #followed = new Set<string>();
+  /** When it was seen that a pod is gone, epoch seconds. */
+  readonly #goneAt = new Map<string, number>();
   readonly #stop = new AbortController();
 
+  /** @param pods URL of all pods */
   constructor(pods: string) {
     this.#pods = pods;
   }
 
-  texts(): Iterable<string> {
-    return this.#textOf.values();
+  /** What did not end in a pod that is gone ended with it. */
+  executions(): Execution[] {
+    return [...this.#textOf].flatMap(([pod, text]) =>
+      executionsIn(text).map((one) => ({ ...one, end: Math.min(one.end, this.#goneAt.get(pod) ?? Number.POSITIVE_INFINITY) })),
+    );
   }
 
-  /** Takes in all that a pod's log has and will have. What cannot be read, as of one that has not started, is tried at the next look. */
-  follow(pod: string): void {
-    if (this.#followed.has(pod)) return;
-    this.#followed.add(pod);
-    this.#read(pod).catch(() => this.#followed.delete(pod));
+  /** @param pods all that there are now. A log that cannot be read, as of one that has not started, or that ends is tried again at the next look */
+  follow(pods: readonly string[]): void {
+    for (const pod of this.#textOf.keys()) if (!pods.includes(pod) && !this.#goneAt.has(pod)) this.#goneAt.set(pod, Date.now() / 1_000);
+    for (const pod of pods) {
+      if (this.#followed.has(pod)) continue;
+      this.#followed.add(pod);
+      this.#read(pod)
+        .catch(() => {})
+        .finally(() => this.#followed.delete(pod));
+    }
   }
 
   stop(): void {
@@ -78,7 +89,7 @@ class FollowedLogs {
     let all = "";
     for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
       all += text;
-      this.#textOf.set(pod, all);
+      if (all.length >= (this.#textOf.get(pod)?.length ?? 0)) this.#textOf.set(pod, all);
     }
   }
 }

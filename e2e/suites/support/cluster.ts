@@ -127,7 +127,7 @@ export const settledPods = (functionName: string, limit?: string): Promise<Pod[]
   });
 
 /** Of a container: kills its first process, and waits until that is gone. Its memory is freed first, and its connections live till then. */
-const KILL = `pid=$(ctr -n k8s.io task ls | awk -v id="$1" '$1 == id { print $2 }') && ctr -n k8s.io task kill -s SIGKILL "$1" &&
+const KILL = `pid=$(ctr -n k8s.io task ls | awk -v id="$1" '$1 == id { print $2 }') && ctr -n k8s.io task kill -s SIGKILL "$1" || exit 1
 for look in $(seq 200); do [ -d "/proc/$pid" ] || exit 0; sleep 0.05; done; echo "process $pid is still there" >&2; exit 1`;
 
 /**

@@ -23,10 +23,10 @@ export const withApiServer = <T>(use: (local: number) => Promise<T>): Promise<T>
 
 async function withLocalPort<T>(command: (local: number) => string[], use: (local: number) => Promise<T>): Promise<T> {
   const local = await freePort();
-  const process = spawn("kubectl", command(local), { env: clusterEnv(), stdio: "ignore" });
+  const child = spawn("kubectl", command(local), { env: clusterEnv(), stdio: "ignore" });
   try {
     return await use(local);
   } finally {
-    process.kill();
+    child.kill();
   }
 }

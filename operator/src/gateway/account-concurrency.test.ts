@@ -115,6 +115,35 @@ test("another account is not concerned", () => {
   expect(take(concurrency, { ...entry("f"), key: "other/f", namespace: "other" })).toBeTypeOf("function");
 });
 
+test("an account that nothing is known of is forgotten, and with it the questions that nobody answered", async () => {
+  const concurrency = alone(10);
+  const asked: string[] = [];
+  const handlers = new Map<string, (from: string, ask: unknown) => unknown>();
+  concurrency.connectTo({
+    epoch: 1,
+    alive: ["a", "b"],
+    connected: () => ["b"],
+    ownerOf: () => "a",
+    isSelf: (name) => name === "a",
+    onLost: () => {},
+    onRequest: (what, handler) => void handlers.set(what, handler as (from: string, ask: unknown) => unknown),
+    request: async (_name, what) => {
+      asked.push(what);
+      throw new Error("no answer in time");
+    },
+  });
+  const borrowed = handlers.get("borrow")?.("b", { account: "team", term: 0, need: 1, n: 1, returned: 0, charged: 0 });
+  const refused = expect(borrowed).rejects.toThrow("lends no more");
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(asked.length).toBeGreaterThan(5);
+  await vi.advanceTimersByTimeAsync(2_000);
+  await refused;
+  const before = asked.length;
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(asked).toHaveLength(before);
+  concurrency.stop();
+});
+
 test("ten requests per second for each unit of concurrency, then Lambda's reasons of rate", () => {
   const concurrency = alone(101);
   const once = (of: FunctionEntry) => {

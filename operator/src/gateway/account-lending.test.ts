@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { systemClock } from "../kube/clock.ts";
 import { Lending, type LendingPeers } from "./account-lending.ts";
-import type { RequestType } from "./peer-messages.ts";
+import { PeerRefusal, type RequestType } from "./peer-messages.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -29,7 +29,7 @@ const nothingHeld = { lent: 0, charged: 0, n: 1 };
 
 test("one that knows nothing of what it was lent is heard again, and holds what it says then", async () => {
   const { asked, lending } = lendingTo("borrower", (what) => {
-    if (what === "recall") throw new Error("it is not the term that is counted in here");
+    if (what === "recall") throw new PeerRefusal("it is not the term that is counted in here");
     return nothingHeld;
   });
   await lending.hear();
@@ -42,7 +42,7 @@ test("one that knows nothing of what it was lent is heard again, and holds what 
 
 test("what one holds that does not answer stays lent", async () => {
   let hangs = false;
-  const { lending } = lendingTo("borrower", () => {
+  const { asked, lending } = lendingTo("borrower", () => {
     if (hangs) throw new Error("no answer in time");
     return nothingHeld;
   });
@@ -50,6 +50,7 @@ test("what one holds that does not answer stays lent", async () => {
   lending.grant("borrower", 3);
   hangs = true;
   await lending.recall();
+  expect(asked).toEqual(["hold", "recall"]);
   expect(lending.lent).toBe(3);
 });
 

@@ -1,6 +1,6 @@
 import { Ledger, type Position } from "../domain/concurrency.ts";
 import type { Clock } from "../kube/clock.ts";
-import type { Answer } from "./peer-messages.ts";
+import { type Answer, PeerRefusal } from "./peer-messages.ts";
 import type { Peers } from "./peers.ts";
 
 /** One that does not answer is asked again meanwhile: its view of the gateways may be a moment behind, or the connection broke. */
@@ -44,7 +44,7 @@ export class Lending {
     this.#open = (options.peers?.connected().length ?? 0) === 0;
   }
 
-  /** The gateways have changed: another term begins, or another gateway lends. */
+  /** The gateways have changed, so another term begins or another gateway lends; or the account is forgotten. */
   end(): void {
     this.#ended = true;
   }
@@ -100,7 +100,7 @@ export class Lending {
    * @throws Error when the gateway was not heard, or the term is over
    */
   grant(name: string, more: number): Answer<"borrow"> {
-    if (this.#ended) throw new Error("the gateways have changed");
+    if (this.#ended) throw new Error("it lends no more in this term");
     const term = this.#ledger.termOf(name);
     if (term === undefined) throw new Error("it has not said what it holds");
     return { term, granted: this.#ledger.grant(name, more) };
@@ -146,9 +146,9 @@ export class Lending {
     try {
       const position = await peers.request(name, "recall", { account, term, granted }, RECALL_MS);
       this.#ledger.told(name, term, position);
-    } catch {
-      // It may have forgotten the term, when it used nothing in it and its messages were lost. Otherwise it stays counted as lent.
-      if (!this.#ended) await this.#askOne(peers, name).catch(() => {});
+    } catch (error) {
+      // What it holds stays counted as lent. Who refuses may have forgotten the term, since it used nothing in it and its messages were lost.
+      if (error instanceof PeerRefusal && !this.#ended) await this.#askOne(peers, name).catch(() => {});
     }
   }
 }

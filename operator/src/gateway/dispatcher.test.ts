@@ -259,6 +259,29 @@ describe("environments are started", () => {
     expect(t.removed.map(({ podName }) => podName)).toEqual(["f-0"]);
   });
 
+  test("and there it is waited for, as there is no better place", async () => {
+    const t = setup();
+    t.put();
+    const call = t.invoke("a");
+    await t.pass(0);
+    const noted = { nodeName: "worker-1", status: { phase: "Pending" } };
+    t.watch(t.pod(0), noted);
+    await t.pass(3_500);
+    t.watch(t.pod(1), {
+      status: { phase: "Pending", conditions: [{ type: "PodScheduled", status: "False", reason: "Unschedulable" }] },
+    });
+    await t.pass(500);
+    t.watch(t.pod(2), noted);
+    await t.pass(15_000);
+    expect(t.created.map(({ avoidNodes }) => avoidNodes)).toEqual([[], ["worker-1"], []]);
+    const agent = await t.connect(2);
+    agent.assigned();
+    agent.answer();
+    await t.pass(0);
+    expect(call.outcome()).toMatchObject({ type: "result", result: { requestId: "a" } });
+    expect(t.removed.map(({ podName }) => podName)).toEqual(["f-0", "f-1"]);
+  });
+
   test("in the room of the environment that was idle the longest, when the cluster is full", async () => {
     const t = setup();
     t.put("old");

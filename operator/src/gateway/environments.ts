@@ -312,6 +312,8 @@ export class Environments implements AgentHost {
       if (nodeName === undefined || suspects.quietFor(nodeName) < ACKNOWLEDGE_MS || this.#connectedOn(nodeName)) continue;
       // Two at once are busy rather than down, and more pods would make them busier still.
       if (suspects.current().some((other) => other !== nodeName)) continue;
+      // It is there for want of another node: a third one would come to the same.
+      if (suspects.has(nodeName) && !suspects.fellSilentAfter(environment.wantedSince, nodeName)) continue;
       log.warn({ pod: environment.key, node: nodeName }, "a node takes no note of a pod and nothing is heard of it");
       suspects.suspect(nodeName);
       environment.unacknowledgedSince = undefined;

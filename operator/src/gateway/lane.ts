@@ -267,7 +267,7 @@ export class Lane {
   isExpected(environment: Environment, now: number): boolean {
     if (!environment.isExpected(now) || this.isStale(environment) || this.#host.isMissing(environment)) return false;
     // What was to start on a node that fell silent is not waited for.
-    return environment.connected || !this.#deps.suspects.has(environment.nodeName);
+    return environment.connected || !this.#deps.suspects.fellSilentAfter(environment.wantedSince, environment.nodeName);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Clock } from "../kube/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { type Answer, type Ask, answerOf, askOf, isRequestType, type PeerMessage, type RequestType } from "./peer-messages.ts";
+import { type Answer, type Ask, answerOf, askOf, isRequestType, type PeerMessage, PeerRefusal, type RequestType } from "./peer-messages.ts";
 
 /** Answers a question of another gateway; what it throws is told as a refusal. */
 export type PeerHandler<T extends RequestType> = (from: string, ask: Ask<T>) => Answer<T> | Promise<Answer<T>>;
@@ -37,7 +37,8 @@ export class PeerCalls {
   /**
    * Asks.
    * @param send sends to that gateway; false when it cannot be reached
-   * @throws Error when it cannot be reached, does not answer in time, goes, or refuses
+   * @throws PeerRefusal when it refuses
+   * @throws Error when it cannot be reached, does not answer in time, or goes
    */
   async request<T extends RequestType>(
     name: string,
@@ -76,7 +77,7 @@ export class PeerCalls {
     const waiting = this.#waiting.get(message.id);
     if (waiting?.name !== from) return;
     if (message.type === "refusal") {
-      this.#fail(message.id, `refuses: ${message.why}`);
+      this.#fail(message.id, `refuses: ${message.why}`, PeerRefusal);
       return;
     }
     this.#waiting.delete(message.id);
@@ -99,10 +100,10 @@ export class PeerCalls {
     }
   }
 
-  #fail(id: number, why: string): void {
+  #fail(id: number, why: string, Failure: new (message: string) => Error = Error): void {
     const waiting = this.#waiting.get(id);
     if (!waiting) return;
     this.#waiting.delete(id);
-    waiting.failed(new Error(`gateway ${waiting.name} ${why}`));
+    waiting.failed(new Failure(`gateway ${waiting.name} ${why}`));
   }
 }

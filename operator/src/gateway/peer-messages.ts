@@ -100,3 +100,6 @@ export function greetingOf(headers: NodeJS.Dict<string | string[]>): { epoch: nu
     state: state.safeParse(headers[PEER_STATE]).data ?? "serving",
   };
 }
+
+/** Another gateway has got a question and does not do what it asks. */
+export class PeerRefusal extends Error {}

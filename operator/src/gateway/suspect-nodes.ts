@@ -6,7 +6,8 @@ const SUSPECT_MS = 60_000;
 /** Nodes whose agents or gateway stopped answering. */
 export class SuspectNodes {
   readonly #clock: Clock;
-  readonly #until = new Map<string, number>();
+  /** Monotonic milliseconds. */
+  readonly #suspected = new Map<string, { since: number; until: number }>();
   readonly #heardAt = new Map<string, number>();
 
   constructor(clock: Clock) {
@@ -14,12 +15,14 @@ export class SuspectNodes {
   }
 
   suspect(node: string | undefined): void {
-    if (node !== undefined) this.#until.set(node, this.#clock.monotonic() + SUSPECT_MS);
+    if (node === undefined) return;
+    const now = this.#clock.monotonic();
+    this.#suspected.set(node, { since: this.#current(node)?.since ?? now, until: now + SUSPECT_MS });
   }
 
   /** Something on the node answered. */
   clear(node: string | undefined): void {
-    if (node !== undefined && this.#until.size > 0) this.#until.delete(node);
+    if (node !== undefined && this.#suspected.size > 0) this.#suspected.delete(node);
   }
 
   /** The node did something. That alone does not lift a suspicion. */
@@ -37,14 +40,28 @@ export class SuspectNodes {
   }
 
   has(node: string | undefined): boolean {
-    return node !== undefined && this.#until.size > 0 && this.current().includes(node);
+    return this.#current(node) !== undefined;
+  }
+
+  /**
+   * Whether it is under suspicion now, and was not when a pod was wanted: one that was wanted later is there for want of another node.
+   * @param wantedSince monotonic milliseconds; absent where whoever made the pod may not have known of the suspicion
+   */
+  fellSilentAfter(wantedSince: number | undefined, node: string | undefined): boolean {
+    const suspicion = this.#current(node);
+    return suspicion !== undefined && (wantedSince === undefined || suspicion.since > wantedSince);
   }
 
   /** The nodes under suspicion now. */
   current(): string[] {
-    if (this.#until.size === 0) return [];
+    if (this.#suspected.size === 0) return [];
     const now = this.#clock.monotonic();
-    for (const [node, until] of this.#until) if (until <= now) this.#until.delete(node);
-    return [...this.#until.keys()];
+    for (const [node, { until }] of this.#suspected) if (until <= now) this.#suspected.delete(node);
+    return [...this.#suspected.keys()];
+  }
+
+  #current(node: string | undefined): { since: number; until: number } | undefined {
+    const suspicion = node === undefined ? undefined : this.#suspected.get(node);
+    return suspicion && suspicion.until > this.#clock.monotonic() ? suspicion : undefined;
   }
 }

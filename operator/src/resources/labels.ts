@@ -22,7 +22,7 @@ export const Label = {
 export const Annotation = {
   /** On a Namespace: its 12-digit account id, given once. */
   accountId: "kappa.dev/account-id",
-  /** On a Namespace that is being deleted: when it was seen that its last environment is gone. */
+  /** On a Namespace that is being deleted: when it was seen that no environment is left. */
   emptiedAt: "kappa.dev/emptied-at",
   /** On an environment pod: the assignment it was made for or given (`Assignment.assignmentId`). */
   assignment: "kappa.dev/assignment",

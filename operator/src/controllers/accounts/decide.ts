@@ -67,7 +67,7 @@ export function decideAccount(observation: AccountObservation): AccountDecision 
 
 /**
  * Kubernetes deletes a namespace's pods first. While there are some it looks again after half of their grace period, which is long since
- * events may be; a change of the namespace has it look at once (kubernetes/kubernetes, pkg/controller/namespace).
+ * events may be; a change of the namespace has it look five seconds later (kubernetes/kubernetes, pkg/controller/namespace).
  */
 function leave({ namespace, pods, podGoneAt, now }: AccountObservation): AccountStep[] {
   const { [Annotation.accountId]: accountId, [Annotation.emptiedAt]: told = "" } = namespace.metadata.annotations ?? {};

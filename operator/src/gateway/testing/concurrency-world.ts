@@ -3,7 +3,7 @@ import type { Clock } from "../../kube/clock.ts";
 import { AccountConcurrency, type ConcurrencyPeers } from "../account-concurrency.ts";
 import type { FunctionEntry } from "../function-entry.ts";
 import type { PeerHandler } from "../peer-calls.ts";
-import { type Answer, type Ask, answerOf, askOf, type RequestType } from "../peer-messages.ts";
+import { type Answer, type Ask, answerOf, askOf, PeerRefusal, type RequestType } from "../peer-messages.ts";
 
 /** Numbers that look random and are the same for the same seed. */
 function randomOf(seed: number): () => number {
@@ -144,7 +144,7 @@ export class Node implements ConcurrencyPeers {
         const handled = Promise.resolve().then(() => node.#handlers.get(what)?.(this.name, sent));
         handled.then(
           (value) => world.deliver(name, this.name, () => resolve(JSON.parse(JSON.stringify(value)))),
-          (error: unknown) => world.deliver(name, this.name, () => reject(error instanceof Error ? error : new Error(String(error)))),
+          (error: unknown) => world.deliver(name, this.name, () => reject(new PeerRefusal(String(error)))),
         );
       });
     });
